@@ -7,17 +7,17 @@ type Reason string
 // Reasons, in the order in which Decode looks for them. The empty Reason
 // means that the entry is a row.
 const (
-	ReasonNoEvent        Reason = "no_event_field"   // not exactly one field named event
-	ReasonTooLarge       Reason = "too_large"        // the event is longer than MaxEventBytes
-	ReasonNotUTF8        Reason = "not_utf8"         // the event is not valid UTF-8
-	ReasonNotJSON        Reason = "not_json"         // the event is not one JSON object
-	ReasonNoDID          Reason = "no_did"           // did is missing, empty or not a string
-	ReasonNoTime         Reason = "no_time_us"       // time_us is missing or not a 64-bit integer
+	ReasonNoEvent        Reason = "no_event_field"    // not exactly one field named event
+	ReasonTooLarge       Reason = "too_large"         // the event is longer than MaxEventBytes
+	ReasonNotUTF8        Reason = "not_utf8"          // the event is not valid UTF-8
+	ReasonNotJSON        Reason = "not_json"          // the event is not one JSON object
+	ReasonNoDID          Reason = "no_did"            // did is missing, empty or not a string
+	ReasonNoTime         Reason = "no_time_us"        // time_us is missing or not a 64-bit integer
 	ReasonTimeOutOfRange Reason = "time_out_of_range" // time_us is outside [MinTimeUS, MaxTimeUS)
-	ReasonNoCommit       Reason = "no_commit"        // commit is missing or not an object
-	ReasonOperation      Reason = "wrong_operation"  // commit.operation is none of create, update, delete
-	ReasonCollection     Reason = "wrong_collection" // commit.collection is not the stream's
-	ReasonNoRKey         Reason = "no_rkey"          // commit.rkey is missing, empty or not a string
+	ReasonNoCommit       Reason = "no_commit"         // commit is missing or not an object
+	ReasonOperation      Reason = "wrong_operation"   // commit.operation is none of create, update, delete
+	ReasonCollection     Reason = "wrong_collection"  // commit.collection is not the stream's
+	ReasonNoRKey         Reason = "no_rkey"           // commit.rkey is missing, empty or not a string
 )
 
 // Bounds of a believable time_us, in microseconds: [2000-01-01, 2100-01-01).
