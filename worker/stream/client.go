@@ -1,0 +1,86 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/event"
+)
+
+// DefaultPrefix begins the name of every stream: "bluesky:{likes}". The braces
+// are a cluster hash tag, so all that belongs to one stream lives in one slot.
+const DefaultPrefix = "bluesky:"
+
+// DefaultGroup is the consumer group of the archive.
+const DefaultGroup = "datawriter"
+
+// replyTimeout bounds the wait for any one reply: far above the longest page,
+// far below what a person would wait for a hung server.
+const replyTimeout = 20 * time.Second
+
+// Config says which Redis and which streams. Zero values mean the defaults.
+type Config struct {
+	URL    string                // redis://, rediss:// or unix://; may carry user, password and database
+	Prefix string                // of stream names
+	Names  map[event.Kind]string // whole stream names, where one deviates from Prefix{kind}
+	Group  string
+}
+
+// Client is a connection to one Redis. It is safe for concurrent use.
+type Client struct {
+	redis *redis.Client
+	cfg   Config
+}
+
+// Open parses the configuration; it does not connect yet. Errors are
+// ErrMisconfigured.
+func Open(cfg Config) (*Client, error) {
+	opts, err := redis.ParseURL(cfg.URL)
+	if err != nil {
+		// The URL may hold a password, so it is not repeated.
+		return nil, fmt.Errorf("redis URL: %w: it must be redis://, rediss:// or unix://, like redis://127.0.0.1:6379/0", ErrMisconfigured)
+	}
+	// The protocol forbids automatic retries: a broken connection ends the
+	// attempt, and the rerun starts from the top.
+	opts.MaxRetries = -1
+	opts.ReadTimeout = replyTimeout
+	opts.WriteTimeout = replyTimeout
+	opts.ContextTimeoutEnabled = true
+	opts.Protocol = 2 // page.go reads RESP2
+	opts.DisableIdentity = true
+	if cfg.Prefix == "" {
+		cfg.Prefix = DefaultPrefix
+	}
+	if cfg.Group == "" {
+		cfg.Group = DefaultGroup
+	}
+	return &Client{redis: redis.NewClient(opts), cfg: cfg}, nil
+}
+
+// Close ends all connections.
+func (c *Client) Close() error { return c.redis.Close() }
+
+// Redis lends the connection to packages that own other Redis commands.
+func (c *Client) Redis() *redis.Client { return c.redis }
+
+// Name returns the name of a kind's stream.
+func (c *Client) Name(kind event.Kind) string {
+	if name, ok := c.cfg.Names[kind]; ok {
+		return name
+	}
+	return c.cfg.Prefix + "{" + kind.String() + "}"
+}
+
+// Stream returns the stream of a kind, read through the client's group.
+func (c *Client) Stream(kind event.Kind) *Stream {
+	return &Stream{redis: c.redis, name: c.Name(kind), group: c.cfg.Group}
+}
+
+// Now returns Redis's clock, the only one that closes windows.
+func (c *Client) Now(ctx context.Context) (time.Time, error) {
+	now, err := c.redis.Time(ctx).Result()
+	return now.UTC(), classify("read the clock of redis", err)
+}

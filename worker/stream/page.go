@@ -1,0 +1,188 @@
+package stream
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/event"
+)
+
+// Page is one reply's worth of entries. Its memory is reused by the next read
+// into it, so entries are valid until then.
+type Page struct {
+	Entries []event.Entry
+	Bytes   int // size of the reply
+
+	reply  []byte
+	fields [][]byte
+}
+
+// errReply is a reply whose shape contradicts the RESP2 of Redis Streams.
+var errReply = errors.New("malformed reply of redis")
+
+// load parses a reply of XRANGE (an array of entries) or of XREADGROUP (an
+// array of one stream: its name and its entries; nil when there are none).
+// Entries alias the reply.
+func (p *Page) load(reply []byte, wrapped bool) error {
+	p.Entries, p.fields = p.Entries[:0], p.fields[:0]
+	p.reply, p.Bytes = reply, len(reply)
+	in := respReader{rest: reply}
+	if wrapped {
+		if n, ok := in.array(); !ok || n < 1 {
+			return in.end()
+		}
+		if n, _ := in.array(); n != 2 {
+			return in.fail("a stream's name and entries")
+		}
+		in.bulk()
+	}
+	n, _ := in.array()
+	for range n {
+		p.entry(&in)
+		if in.err != nil {
+			break
+		}
+	}
+	return in.end()
+}
+
+// entry parses [ID, [name, value, ...]]. An entry that was deleted while it
+// was pending has nil for its fields; the reads of this package never ask for
+// such.
+func (p *Page) entry(in *respReader) {
+	if n, _ := in.array(); n != 2 {
+		_ = in.fail("an entry of two parts")
+		return
+	}
+	id, err := parseIDBytes(in.bulk())
+	if err != nil {
+		_ = in.fail(err.Error())
+		return
+	}
+	n, _ := in.array()
+	from := len(p.fields)
+	for range n {
+		p.fields = append(p.fields, in.bulk())
+		if in.err != nil {
+			return
+		}
+	}
+	// A full slice expression: growing p.fields later must not reach into
+	// entries that were cut from it before.
+	p.Entries = append(p.Entries, event.Entry{ID: id, Fields: p.fields[from:len(p.fields):len(p.fields)]})
+}
+
+// respReader walks over one RESP2 reply. After the first error it yields zero values.
+type respReader struct {
+	rest []byte
+	err  error
+}
+
+// line returns the next line, without its type byte, when that is as wanted.
+func (r *respReader) line(want byte) []byte {
+	if r.err != nil {
+		return nil
+	}
+	line, rest, ok := bytes.Cut(r.rest, []byte("\r\n"))
+	if !ok || len(line) == 0 {
+		r.err = fmt.Errorf("%w: it ends early", errReply)
+		return nil
+	}
+	if line[0] == '-' {
+		r.err = replyError(line[1:])
+		return nil
+	}
+	if line[0] != want {
+		_ = r.fail(fmt.Sprintf("%q", want))
+		return nil
+	}
+	r.rest = rest
+	return line[1:]
+}
+
+// length returns the number in the next line; -1 is nil.
+func (r *respReader) length(want byte) int {
+	line := r.line(want)
+	if r.err != nil {
+		return 0
+	}
+	n, err := strconv.Atoi(string(line))
+	if err != nil || n < -1 {
+		_ = r.fail("a length")
+		return 0
+	}
+	return n
+}
+
+// array returns the length of an array; ok is false when it is nil or broken.
+func (r *respReader) array() (n int, ok bool) {
+	n = r.length('*')
+	return max(n, 0), n >= 0 && r.err == nil
+}
+
+func (r *respReader) bulk() []byte {
+	n := r.length('$')
+	if r.err != nil || n < 0 {
+		return nil
+	}
+	if len(r.rest) < n+2 {
+		r.err = fmt.Errorf("%w: it ends early", errReply)
+		return nil
+	}
+	value := r.rest[:n:n]
+	r.rest = r.rest[n+2:]
+	return value
+}
+
+func (r *respReader) fail(want string) error {
+	if r.err == nil {
+		r.err = fmt.Errorf("%w: %s was expected at %.40q", errReply, want, r.rest)
+	}
+	return r.err
+}
+
+func (r *respReader) end() error {
+	if r.err == nil && len(r.rest) > 0 {
+		return r.fail("its end")
+	}
+	return r.err
+}
+
+// replyError is an error that Redis answered; it satisfies redis.Error.
+type replyError string
+
+var _ redis.Error = replyError("")
+
+func (e replyError) Error() string { return string(e) }
+
+// RedisError marks the error as one that Redis answered.
+func (e replyError) RedisError() {}
+
+// parseIDBytes is event.ParseID without its allocations.
+func parseIDBytes(b []byte) (event.ID, error) {
+	ms, seq, ok := bytes.Cut(b, []byte("-"))
+	m, okMS := parseUint(ms)
+	n, okSeq := parseUint(seq)
+	if !ok || !okMS || !okSeq {
+		return event.ID{}, fmt.Errorf("an entry ID instead of %.40q", b)
+	}
+	return event.ID{MS: m, Seq: n}, nil
+}
+
+func parseUint(b []byte) (n uint64, ok bool) {
+	if len(b) == 0 || len(b) > 20 {
+		return 0, false
+	}
+	for _, c := range b {
+		digit := uint64(c - '0')
+		if c < '0' || c > '9' || n > (1<<64-1-digit)/10 {
+			return 0, false
+		}
+		n = n*10 + digit
+	}
+	return n, true
+}

@@ -1,0 +1,64 @@
+package stream
+
+import (
+	"context"
+	"strconv"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/event"
+)
+
+// MaxPage is the largest number of entries that one command may touch: a
+// command blocks the whole server while it runs.
+const MaxPage = 5000
+
+// consumer is the one consumer of the group. Its name is constant, because a
+// name per run would leave a consumer behind for each; nothing depends on it,
+// since recovery reads the stream and not the pending list.
+const consumer = "datawriter"
+
+// Stream is one Redis Stream and the archive's consumer group on it.
+type Stream struct {
+	redis *redis.Client
+	name  string
+	group string
+}
+
+// Name returns the stream's key.
+func (s *Stream) Name() string { return s.name }
+
+// Range reads at most count entries with from <= ID < to into page, ascending.
+func (s *Stream) Range(ctx context.Context, page *Page, from, to event.ID, count int) error {
+	raw, err := s.redis.DoRaw(ctx, "XRANGE", s.name, from.String(), "("+to.String(), "COUNT", count).Result()
+	if err == nil {
+		err = page.load(raw, false)
+	}
+	return classify("read entries of "+s.name, err)
+}
+
+// ReadNew reads at most count entries that the group has not delivered yet
+// into page, ascending, and moves the group's cursor. With noack they do not
+// enter the pending list.
+func (s *Stream) ReadNew(ctx context.Context, page *Page, count int, noack bool) error {
+	args := []any{"XREADGROUP", "GROUP", s.group, consumer, "COUNT", count}
+	if noack {
+		args = append(args, "NOACK")
+	}
+	raw, err := s.redis.DoRaw(ctx, append(args, "STREAMS", s.name, ">")...).Result()
+	if err == nil {
+		err = page.load(raw, true)
+	}
+	return classify("read new entries of "+s.name, err)
+}
+
+// First returns the ID of the first entry at or after fromMS; ok is false when
+// there is none.
+func (s *Stream) First(ctx context.Context, fromMS uint64) (id event.ID, ok bool, err error) {
+	entries, err := s.redis.XRangeN(ctx, s.name, strconv.FormatUint(fromMS, 10), "+", 1).Result()
+	if err != nil || len(entries) == 0 {
+		return event.ID{}, false, classify("read the first entry of "+s.name, err)
+	}
+	id, err = event.ParseID(entries[0].ID)
+	return id, err == nil, classify("read the first entry of "+s.name, err)
+}

@@ -1,0 +1,87 @@
+package stream
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"strconv"
+	"strings"
+	"time"
+)
+
+// Server is what INFO says of the server at one moment.
+type Server struct {
+	RunID        string
+	Version      string // as "redis 7.0.15" or "valkey 9.1.0"
+	UsedMemory   int64  // bytes
+	MaxMemory    int64  // bytes; 0 is no limit
+	EvictedKeys  int64
+	AOFWriteOK   bool // aof_last_write_status
+	Replicas     int
+	NotEvicting  bool // maxmemory_policy is noeviction
+	AOFEnabled   bool
+	UptimeInSecs int64
+}
+
+// Server asks INFO. A server older than Redis 7.0 or Valkey 7.2 is
+// ErrMisconfigured: allow-oom scripts, entries-added and lag came with those.
+func (c *Client) Server(ctx context.Context) (Server, error) {
+	info, err := c.redis.Info(ctx).Result()
+	if err != nil {
+		return Server{}, classify("read the state of redis", err)
+	}
+	return ParseServer(info)
+}
+
+// ParseServer reads the text of INFO.
+func ParseServer(info string) (Server, error) {
+	fields := parseInfo(info)
+	number := func(name string) int64 {
+		n, _ := strconv.ParseInt(fields[name], 10, 64) // absent counts as 0
+		return n
+	}
+	s := Server{
+		RunID:        fields["run_id"],
+		Version:      "redis " + fields["redis_version"],
+		UsedMemory:   number("used_memory"),
+		MaxMemory:    number("maxmemory"),
+		EvictedKeys:  number("evicted_keys"),
+		AOFWriteOK:   fields["aof_last_write_status"] != "err",
+		Replicas:     int(number("connected_slaves")),
+		NotEvicting:  fields["maxmemory_policy"] == "noeviction",
+		AOFEnabled:   number("aof_enabled") == 1,
+		UptimeInSecs: number("uptime_in_seconds"),
+	}
+	if v := fields["valkey_version"]; v != "" {
+		s.Version = "valkey " + v
+	}
+	// Valkey reports redis_version 7.2.4, so one comparison serves both.
+	major, err := strconv.Atoi(strings.SplitN(fields["redis_version"], ".", 2)[0])
+	if err != nil || s.RunID == "" {
+		return Server{}, fmt.Errorf("read the state of redis: %w: INFO names neither redis_version nor run_id", ErrMisconfigured)
+	}
+	if major < 7 {
+		return Server{}, fmt.Errorf("%w: the server is %s, but Redis 7.0 or Valkey 7.2 or newer is needed", ErrMisconfigured, s.Version)
+	}
+	return s, nil
+}
+
+// parseInfo reads the "name:value" lines of INFO.
+func parseInfo(info string) map[string]string {
+	fields := make(map[string]string)
+	lines := bufio.NewScanner(strings.NewReader(info))
+	for lines.Scan() {
+		if name, value, ok := strings.Cut(lines.Text(), ":"); ok {
+			fields[name] = strings.TrimSpace(value)
+		}
+	}
+	return fields
+}
+
+// WaitReplicas waits up to limit until the writes so far have reached n
+// replicas. It is a courtesy that narrows what a failover can lose; fewer
+// replicas within the limit is not an error, because the protocol holds
+// without them.
+func (c *Client) WaitReplicas(ctx context.Context, n int, limit time.Duration) error {
+	return classify("wait for replicas", c.redis.Wait(ctx, n, limit).Err())
+}

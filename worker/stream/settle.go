@@ -1,0 +1,176 @@
+package stream
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/event"
+)
+
+// restartedReply is what a settling script answers when another process serves
+// than the one that the attempt began with.
+const restartedReply = "DATAWRITER_RESTARTED"
+
+// sameServer is the guard that begins every settling script: what was read from
+// another process may have been rolled back since. ARGV[1] is the run_id.
+const sameServer = `
+if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[1] then
+  return redis.error_reply('` + restartedReply + ` this is not the server that was read')
+end
+`
+
+// settle acks entries, and deletes those that no other group still needs.
+// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] "delete" or "keep",
+// ARGV[4..] IDs, ascending, at most MaxPage. Returns {acked, deleted}.
+//
+// Another group still needs an entry that it has not been given, or that stands
+// in its pending list.
+var settle = redis.NewScript(`#!lua flags=allow-oom
+` + sameServer + `
+local key, group = KEYS[1], ARGV[2]
+local ids = {unpack(ARGV, 4)}
+local acked = redis.call('XACK', key, group, unpack(ids))
+if ARGV[3] ~= 'delete' then return {acked, 0} end
+
+local function after(a, b) -- IDs as decimal text of any size
+  local am, as = string.match(a, '^(%d+)-(%d+)$')
+  local bm, bs = string.match(b, '^(%d+)-(%d+)$')
+  if am ~= bm then return #am > #bm or (#am == #bm and am > bm) end
+  return #as > #bs or (#as == #bs and as > bs)
+end
+
+local most = 10000
+for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+  local of = {}
+  for i = 1, #g, 2 do of[g[i]] = g[i + 1] end
+  if of['name'] ~= group then
+    local needed = {}
+    local pending = redis.call('XPENDING', key, of['name'], ids[1], ids[#ids], most)
+    if #pending == most then return {acked, 0} end -- cannot be told cheaply: keep all
+    for _, p in ipairs(pending) do needed[p[1]] = true end
+    local free = {}
+    for _, id in ipairs(ids) do
+      if not needed[id] and not after(id, of['last-delivered-id']) then free[#free + 1] = id end
+    end
+    ids = free
+    if #ids == 0 then return {acked, 0} end
+  end
+end
+return {acked, redis.call('XDEL', key, unpack(ids))}
+`)
+
+// Settlement counts what a settling call did.
+type Settlement struct {
+	Acked   int64
+	Deleted int64
+}
+
+// Settle acks the entries and deletes those that no other group still needs, in
+// one atomic step, also when Redis is out of memory. IDs must be ascending and
+// at most MaxPage; each must durably be a member of a published part. It can be
+// repeated. ErrRestarted when runID is not the server's.
+func (s *Stream) Settle(ctx context.Context, runID string, ids []event.ID) (Settlement, error) {
+	return s.settle(ctx, runID, "delete", ids)
+}
+
+// Ack is Settle without deleting, for entries that Trim will delete.
+func (s *Stream) Ack(ctx context.Context, runID string, ids []event.ID) (Settlement, error) {
+	return s.settle(ctx, runID, "keep", ids)
+}
+
+func (s *Stream) settle(ctx context.Context, runID, mode string, ids []event.ID) (Settlement, error) {
+	if len(ids) == 0 {
+		return Settlement{}, nil
+	}
+	args := make([]any, 0, len(ids)+3)
+	args = append(args, runID, s.group, mode)
+	for _, id := range ids {
+		args = append(args, id.String())
+	}
+	counts, err := settle.Run(ctx, s.redis, []string{s.name}, args...).Int64Slice()
+	if err != nil {
+		return Settlement{}, classify("settle entries of "+s.name, err)
+	}
+	return Settlement{Acked: counts[0], Deleted: counts[1]}, nil
+}
+
+// trim deletes everything up to an ID in one step, which is far cheaper than
+// XDEL, if and only if that is exactly the set of entries that may be deleted.
+// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] S and ARGV[4] E in
+// milliseconds, ARGV[5] number of entries in [S,E) that may go, ARGV[6] the
+// first ID to keep, ARGV[7] most to touch. Returns the number of deleted
+// entries, or -1 when the condition does not hold.
+//
+// The condition: no other group, no entry below S, and as many entries in
+// [S,E) as the caller knows to be in the ledger. The fence lets none be added,
+// and the same server has lost none by rollback, so equal numbers are equal sets.
+var trim = redis.NewScript(`#!lua flags=allow-oom
+` + sameServer + `
+local key, most = KEYS[1], tonumber(ARGV[7])
+local groups = redis.call('XINFO', 'GROUPS', key)
+if #groups ~= 1 or groups[1][2] ~= ARGV[2] then return -1 end
+local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+if first and tonumber(string.match(first[1], '^%d+')) < tonumber(ARGV[3]) then return -1 end
+local since = redis.call('XRANGE', key, ARGV[4] .. '-0', '+', 'COUNT', most)
+if #since == most then return -1 end
+if redis.call('XLEN', key) - #since ~= tonumber(ARGV[5]) then return -1 end
+return redis.call('XTRIM', key, 'MINID', '=', ARGV[6])
+`)
+
+// Trim deletes the entries in [startMS, keep) if the stream holds exactly n
+// entries in [startMS, endMS), none before, and no other group reads it; ok is
+// false, and nothing is deleted, when one of these does not hold. All n must
+// durably be members of published parts. It returns how many it deleted.
+func (s *Stream) Trim(ctx context.Context, runID string, startMS, endMS uint64, n int, keep event.ID) (deleted int, ok bool, err error) {
+	deleted, err = trim.Run(ctx, s.redis, []string{s.name},
+		runID, s.group, startMS, endMS, n, keep.String(), MaxPage).Int()
+	if err != nil {
+		return 0, false, classify("trim "+s.name, err)
+	}
+	return max(deleted, 0), deleted >= 0, nil
+}
+
+// sweep acks what is pending below E although its entry is gone.
+// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] S and ARGV[4] E in
+// milliseconds, ARGV[5] most to touch. Returns the number of such IDs.
+var sweep = redis.NewScript(`#!lua flags=allow-oom
+` + sameServer + `
+local key, group = KEYS[1], ARGV[2]
+local gone = {}
+for _, p in ipairs(redis.call('XPENDING', key, group, ARGV[3] .. '-0', '(' .. ARGV[4] .. '-0', ARGV[5])) do
+  if #redis.call('XRANGE', key, p[1], p[1]) == 0 then gone[#gone + 1] = p[1] end
+end
+if #gone > 0 then redis.call('XACK', key, group, unpack(gone)) end
+return #gone
+`)
+
+// SweepPending removes from the pending list what was claimed in [startMS,
+// endMS) and then deleted by somebody else, and returns how many those were:
+// each is an entry that this archive claimed and could not keep.
+func (s *Stream) SweepPending(ctx context.Context, runID string, startMS, endMS uint64) (int, error) {
+	total := 0
+	for {
+		n, err := sweep.Run(ctx, s.redis, []string{s.name}, runID, s.group, startMS, endMS, MaxPage).Int()
+		if err != nil {
+			return total, classify("sweep the pending list of "+s.name, err)
+		}
+		total += n
+		if n < MaxPage {
+			return total, nil
+		}
+	}
+}
+
+// CheckSame returns ErrRestarted unless the server is the one of runID.
+func (c *Client) CheckSame(ctx context.Context, runID string) error {
+	server, err := c.Server(ctx)
+	if err != nil {
+		return err
+	}
+	if server.RunID != runID {
+		return fmt.Errorf("compare the server: %w", ErrRestarted)
+	}
+	return nil
+}
