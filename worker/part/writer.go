@@ -2,17 +2,204 @@ package part
 
 import (
 	"errors"
+	"fmt"
 	"io"
 
 	"datawriter/worker/event"
+
+	"github.com/xitongsys/parquet-go/parquet"
 )
 
-type Writer[R any] struct{ rows int64 }
-
-func NewWriter[R any](w io.Writer, columns []event.Column[R], o Options) *Writer[R] {
-	return &Writer[R]{}
+// Writer writes the rows of one part, or the rejects of one reject file, to
+// an io.Writer. It holds at most one row group in memory, compressed, beside
+// one unfinished page per column. It is not for concurrent use.
+//
+// After an error the file is of no use, and every further call returns that
+// error.
+type Writer[R any] struct {
+	out     countingWriter
+	options Options
+	columns []event.Column[R]
+	writers []*columnWriter // one per column
+	leaves  []leaf
+	encoder *pageEncoder
+	footer  footer
+	rows    int64 // of the current row group
+	held    int   // bytes of memory that the current row group takes
+	err     error
+	closed  bool
 }
 
-func (w *Writer[R]) Append(r *R) error  { return errors.New("not yet") }
-func (w *Writer[R]) Rows() int64        { return w.rows }
-func (w *Writer[R]) Close(m Meta) error { return errors.New("not yet") }
+// NewWriter returns a Writer of rows with these columns. Options that make no
+// sense are the error of the first Append or Close.
+func NewWriter[R any](w io.Writer, columns []event.Column[R], o Options) *Writer[R] {
+	o = o.withDefaults()
+	compressor, err := newCompressor(o.Compression)
+	pool := &blockPool{}
+	pw := &Writer[R]{
+		out: countingWriter{w: w}, options: o, columns: columns, leaves: leavesOf(columns), err: err,
+		encoder: &pageEncoder{compressor: compressor, thrift: newThriftEncoder()},
+	}
+	for _, l := range pw.leaves {
+		pw.writers = append(pw.writers, newColumnWriter(l, pool, o.DictBytes))
+	}
+	return pw
+}
+
+// Rows returns how many rows have been appended.
+func (w *Writer[R]) Rows() int64 { return w.footer.rows + w.rows }
+
+// Append adds a row; it copies what it keeps. A null in a column that is not
+// nullable is an error that names the column.
+func (w *Writer[R]) Append(r *R) error {
+	if w.err == nil {
+		w.err = w.append(r)
+	}
+	return w.err
+}
+
+func (w *Writer[R]) append(r *R) error {
+	if w.closed {
+		return errors.New("append to a closed part")
+	}
+	if w.Rows() == 0 {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	for i := range w.columns {
+		if err := w.appendCell(&w.columns[i], w.writers[i], r); err != nil {
+			return err
+		}
+	}
+	w.rows++
+	if err := w.endFullPages(); err != nil {
+		return err
+	}
+	if w.rows >= int64(w.options.RowGroupRows) || w.held >= w.options.RowGroupBytes {
+		return w.endGroup()
+	}
+	return nil
+}
+
+func (w *Writer[R]) appendCell(c *event.Column[R], to *columnWriter, r *R) error {
+	there := true
+	switch c.Type {
+	case event.String:
+		v := *c.Text(r)
+		there = v != nil
+		w.held += to.appendText(v)
+	case event.StringList, event.BinaryList:
+		v := *c.List(r)
+		there = v != nil
+		w.held += to.appendList(v)
+	default:
+		v := *c.Int(r)
+		there = v.Valid
+		w.held += to.appendInt(v)
+	}
+	if !there && !c.Nullable {
+		return fmt.Errorf("row %d has no %s, which is not nullable", w.Rows(), c.Name)
+	}
+	return nil
+}
+
+func (w *Writer[R]) endFullPages() error {
+	ended := false
+	for _, c := range w.writers {
+		if !c.full(&w.options) {
+			continue
+		}
+		if err := c.endPage(w.encoder); err != nil {
+			return fmt.Errorf("column %s: %w", c.leaf.name, err)
+		}
+		ended = true
+	}
+	if ended {
+		w.held = w.measure()
+	}
+	return nil
+}
+
+func (w *Writer[R]) measure() (held int) {
+	for _, c := range w.writers {
+		held += c.held()
+	}
+	return held
+}
+
+// endGroup writes the current row group and begins the next.
+func (w *Writer[R]) endGroup() error {
+	offset := w.out.written
+	columns := make([]*parquet.ColumnChunk, len(w.writers))
+	indexes := make([]*chunkIndex, len(w.writers))
+	for i, c := range w.writers {
+		var err error
+		if columns[i], indexes[i], err = c.endChunk(&w.out, w.encoder); err != nil {
+			return fmt.Errorf("column %s: %w", c.leaf.name, err)
+		}
+	}
+	w.footer.add(columns, indexes, offset, w.rows)
+	w.rows, w.held = 0, w.measure()
+	return nil
+}
+
+func (w *Writer[R]) begin() error {
+	_, err := io.WriteString(&w.out, magic)
+	return err
+}
+
+// Close writes what is left and the footer. It neither closes nor syncs the
+// io.Writer. The Meta must count what was appended: Rows in a part, Rejected
+// in a reject file.
+func (w *Writer[R]) Close(m Meta) error {
+	if w.err == nil {
+		w.err = w.close(m)
+	}
+	return w.err
+}
+
+func (w *Writer[R]) close(m Meta) error {
+	if w.closed {
+		return nil
+	}
+	w.closed = true
+	if err := w.check(m); err != nil {
+		return err
+	}
+	if w.Rows() == 0 {
+		if err := w.begin(); err != nil {
+			return err
+		}
+	}
+	if w.rows > 0 {
+		if err := w.endGroup(); err != nil {
+			return err
+		}
+	}
+	return w.footer.write(&w.out, w.encoder.thrift, w.leaves, m)
+}
+
+// check refuses a Meta that contradicts the rows.
+func (w *Writer[R]) check(m Meta) error {
+	name, counted := "rows", m.Rows
+	if _, rejects := any((*R)(nil)).(*event.Reject); rejects {
+		name, counted = "rejects", m.Rejected
+	}
+	if counted != w.Rows() {
+		return fmt.Errorf("the footer would count %d %s, but %d were appended", counted, name, w.Rows())
+	}
+	return nil
+}
+
+// countingWriter knows its position.
+type countingWriter struct {
+	w       io.Writer
+	written int64
+}
+
+func (c *countingWriter) Write(p []byte) (int, error) {
+	n, err := c.w.Write(p)
+	c.written += int64(n)
+	return n, err
+}
