@@ -1,6 +1,9 @@
 package event
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // Kind is one of the five Bluesky record kinds that the archive keeps. Its
 // value is an index into Kinds.
@@ -20,6 +23,12 @@ type kindSpec struct {
 	name       string
 	collection string // AT Protocol NSID of the record type
 	columns    []Column[Row]
+
+	// decodeField reads the value of the record's member d.key, which is none
+	// of those that every kind has ($type, createdAt), into row or d.unknown.
+	decodeField func(d *Decoder, row *Row)
+	// appendFields appends what decodeField reads, in the order of the names.
+	appendFields func(dst []byte, row *Row) []byte
 }
 
 // specs is the table of kinds: a new kind is one line here and one file.
@@ -65,7 +74,15 @@ func ParseKind(name string) (Kind, error) {
 			return Kind(i), nil
 		}
 	}
-	return 0, fmt.Errorf("kind %q is unknown: use one of posts, likes, reposts, follows, blocks", name)
+	return 0, fmt.Errorf("kind %q is unknown: use one of %s", name, kindNames())
+}
+
+func kindNames() string {
+	names := make([]string, len(specs))
+	for i := range specs {
+		names[i] = specs[i].name
+	}
+	return strings.Join(names, ", ")
 }
 
 // KindOfCollection returns the kind whose records live in that collection.
