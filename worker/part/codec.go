@@ -29,6 +29,7 @@ func newCompressor(c Compression) (*compressor, error) {
 		return &compressor{codec: parquet.CompressionCodec_SNAPPY}, nil
 	case Zstd:
 		encoder, err := zstd.NewWriter(nil, zstd.WithEncoderConcurrency(1), zstd.WithEncoderLevel(zstd.SpeedFastest),
+			zstd.WithAllLitEntropyCompression(true),                                                     // hashes in base 32 repeat nothing but use 5 of 8 bits
 			zstd.WithWindowSize(zstdWindow), zstd.WithLowerEncoderMem(true), zstd.WithEncoderCRC(false)) // the page has its own checksum
 		return &compressor{codec: parquet.CompressionCodec_ZSTD, zstd: encoder}, err
 	}

@@ -54,7 +54,7 @@ func (v *intValues) bounds() (low, high []byte) {
 
 // textValues are the values of a BYTE_ARRAY column. They begin each chunk as
 // indexes into a dictionary and go on as themselves when that does not pay:
-// at the end of the first page if the dictionary saved less than half of it,
+// at the end of the first page if the dictionary saved less than a quarter of it,
 // later when the dictionary has grown past its limit.
 type textValues struct {
 	limit   int
@@ -112,7 +112,7 @@ func (v *textValues) at(i int) []byte {
 }
 
 func (v *textValues) encode(dst []byte, s *deltaScratch) ([]byte, parquet.Encoding) {
-	if len(v.indexes) > 0 && !v.used && 2*v.dict.size() > v.plain {
+	if len(v.indexes) > 0 && !v.used && 4*v.dict.size() > 3*v.plain {
 		v.abandon()
 	}
 	if len(v.indexes) == 0 {
@@ -126,7 +126,7 @@ func (v *textValues) encode(dst []byte, s *deltaScratch) ([]byte, parquet.Encodi
 }
 
 // abandon turns the page's indexes into values and drops the dictionary. The
-// values are less than twice the dictionary, or it would have paid.
+// values are less than 4/3 of the dictionary, or it would have paid.
 func (v *textValues) abandon() {
 	for _, i := range v.indexes {
 		v.arrays.add(v.dict.values.at(int(i)))
