@@ -1,0 +1,119 @@
+package main
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"slices"
+	"strings"
+	"syscall"
+
+	"github.com/urfave/cli/v2"
+
+	"datawriter/worker/drain"
+)
+
+// Exit codes. They are an interface: the flow maps them to states.
+const (
+	exitOK          = 0
+	exitUsage       = 2
+	exitHeld        = 3
+	exitIntegrity   = 4
+	exitUnavailable = 75 // EX_TEMPFAIL of sysexits.h
+	exitSignal      = 128
+)
+
+// exitCodes is the table of the interface.
+var exitCodes = map[drain.Class]int{
+	drain.None:          exitOK,
+	drain.Configuration: exitUsage,
+	drain.HeldByOther:   exitHeld,
+	drain.Integrity:     exitIntegrity,
+	drain.Unavailable:   exitUnavailable,
+	drain.Stop:          exitSignal + int(syscall.SIGTERM),
+}
+
+// errReported marks an error that the command has already told the user of.
+var errReported = errors.New("reported")
+
+// errUsage marks an error in what the user wrote.
+var errUsage = errors.New("usage")
+
+func exitCode(ctx context.Context, err error) int {
+	if errors.Is(err, errUsage) {
+		return exitUsage
+	}
+	class := drain.Classify(err)
+	var s stopSignal
+	if class == drain.Stop && errors.As(context.Cause(ctx), &s) {
+		return exitSignal + int(s.Signal)
+	}
+	return exitCodes[class]
+}
+
+// usage returns an error in what the user wrote, with a sentence that helps.
+func usage(format string, args ...any) error {
+	return usageErr{fmt.Errorf(format, args...)}
+}
+
+type usageErr struct{ error }
+
+func (usageErr) Is(target error) bool { return target == errUsage }
+func (e usageErr) Unwrap() error      { return e.error }
+
+// usageError marks errors of the flag parser.
+func usageError(c *cli.Context, err error, _ bool) error {
+	name := strings.TrimSpace("datawriter " + c.Command.Name)
+	return usage("%w (see `%s --help`)", err, strings.TrimSuffix(name, " datawriter"))
+}
+
+// checkEnvironment refuses variables that no flag has: a typo in one must not
+// silently mean the default.
+func checkEnvironment(app *cli.App, environ []string) error {
+	known := []string{faultVariable}
+	for _, command := range app.Commands {
+		for _, flag := range command.Flags {
+			if f, ok := flag.(cli.DocGenerationFlag); ok {
+				known = append(known, f.GetEnvVars()...)
+			}
+		}
+	}
+	for _, entry := range environ {
+		name, _, _ := strings.Cut(entry, "=")
+		if strings.HasPrefix(name, envPrefix) && !slices.Contains(known, name) {
+			return usage("environment variable %s is unknown%s: unset it, or see `datawriter COMMAND --help` for the variables", name, nearest(name, known))
+		}
+	}
+	return nil
+}
+
+// nearest suggests the known name that begins most alike.
+func nearest(name string, known []string) string {
+	best, length := "", len(envPrefix)
+	for _, k := range known {
+		n := 0
+		for n < min(len(k), len(name)) && k[n] == name[n] {
+			n++
+		}
+		if n > length {
+			best, length = k, n
+		}
+	}
+	if best == "" {
+		return ""
+	}
+	return " (did you mean " + best + "?)"
+}
+
+// readSecret reads a one-line file.
+func readSecret(file string) (string, error) {
+	if file == "" {
+		return "", nil
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", usage("%w", err)
+	}
+	return strings.TrimSpace(string(text)), nil
+}

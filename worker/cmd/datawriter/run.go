@@ -1,0 +1,173 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/urfave/cli/v2"
+
+	"datawriter/worker/drain"
+	"datawriter/worker/part"
+	"datawriter/worker/runlog"
+	"datawriter/worker/window"
+)
+
+// closeAfter is how long after a stop request a connection may still wait for
+// its reply; then it is cut, so that the process ends within 5 seconds.
+const closeAfter = 2 * time.Second
+
+func runCommand() *cli.Command {
+	return &cli.Command{
+		Name:  "run",
+		Usage: "drain a window of entries into Parquet, once",
+		Description: `Reads the entries of one window through the consumer group, publishes them as one
+Parquet file a kind, then acks and deletes them. It can be killed at any moment and
+run again: no entry is lost or written twice. Older windows that are not drained yet
+are drained first, each into its own files.
+
+Standard output carries one JSON document, standard error the log.
+
+Exit codes: 0 drained or nothing to do · 2 usage or configuration · 3 another run
+holds the window · 4 integrity violation · 75 worth another try · 130, 143 stopped
+by a signal.
+
+Examples:
+   datawriter run --window 2026-11-23T10:05:00Z/5m
+   datawriter run --window 2026-11-23T10:05:00Z/PT5M --data /data
+   datawriter run --window 5m          # every closed window that is not drained yet`,
+		Flags: flags([]cli.Flag{
+			&cli.StringFlag{Name: "window", Required: true, Usage: "`WINDOW` as START/LENGTH, START/END or START/PT5M, or a bare length for all closed windows"},
+			&cli.BoolFlag{Name: "catch-up", EnvVars: env("catch-up"), Value: true, Usage: "first drain older windows that are not drained yet"},
+			&cli.DurationFlag{Name: "wait", EnvVars: env("wait"), Value: 10 * time.Second, Usage: "how long to wait for the window to close, by Redis's clock"},
+			&cli.IntFlag{Name: "attempts", EnvVars: env("attempts"), Value: 3, Usage: "how often to try each kind, with growing pauses, while Redis or the disk is away"},
+			&cli.DurationFlag{Name: "lease", EnvVars: env("lease"), Value: 10 * time.Second, Usage: "how long a killed run keeps others from its streams"},
+			&cli.BoolFlag{Name: "noack", EnvVars: env("noack"), Usage: "read without a pending list: cheaper for Redis, invisible to XPENDING"},
+			&cli.StringFlag{Name: "compression", Category: filesCategory, EnvVars: env("compression"), Value: string(part.Zstd), Usage: "`CODEC` of the pages: zstd, snappy or none"},
+			&cli.StringFlag{Name: "output", EnvVars: env("output"), Value: "-", Usage: "`FILE` for the JSON document, - for standard output"},
+			stateFlag(),
+		}, connectionFlags(), dataFlags(), logFlags()),
+		Action: runAction,
+	}
+}
+
+// runDocument is what standard output carries.
+type runDocument struct {
+	Version string          `json:"version"`
+	Status  runlog.Status   `json:"status"`
+	Error   string          `json:"error,omitempty"`
+	Class   string          `json:"class,omitempty"`
+	Windows []runlog.Record `json:"windows"`
+}
+
+func runAction(c *cli.Context) error {
+	w, length, err := parseRunWindow(c.String("window"))
+	if err != nil {
+		return err
+	}
+	drainer, closer, err := newDrainer(c, length)
+	if err != nil {
+		return err
+	}
+	defer closer()
+	var records []runlog.Record
+	if w == (window.Window{}) {
+		records, err = drainer.RunClosed(c.Context)
+	} else {
+		records, err = drainer.Run(c.Context, w)
+	}
+	return errors.Join(err, writeDocument(c, newRunDocument(records, err)))
+}
+
+// parseRunWindow reads --window; a bare length gives the zero window.
+func parseRunWindow(text string) (window.Window, time.Duration, error) {
+	if !strings.Contains(text, "/") {
+		length, err := window.ParseLength(text)
+		if err != nil {
+			return window.Window{}, 0, usage("--window: %w; a single window is START/LENGTH, like 2026-11-23T10:05:00Z/5m", err)
+		}
+		return window.Window{}, length, nil
+	}
+	w, err := window.Parse(text)
+	if err != nil {
+		return window.Window{}, 0, usage("--window: %w", err)
+	}
+	return w, w.Length, nil
+}
+
+// newDrainer wires a drainer from the flags.
+func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), error) {
+	compression, err := part.ParseCompression(c.String("compression"))
+	if err != nil {
+		return nil, nil, usage("--compression: %w", err)
+	}
+	log, err := newLogger(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	faults, err := faults()
+	if err != nil {
+		return nil, nil, err
+	}
+	if c.Duration("lease") < 100*time.Millisecond || c.Duration("wait") < 0 {
+		return nil, nil, usage("--lease %s must be at least 100ms, and --wait %s not negative", c.Duration("lease"), c.Duration("wait"))
+	}
+	to, layout, err := openSink(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	client, err := openStream(c)
+	if err != nil {
+		return nil, nil, err
+	}
+	context.AfterFunc(c.Context, func() {
+		time.AfterFunc(closeAfter, func() { _ = client.Close() })
+	})
+	cfg := drain.Config{
+		Length: length, Layout: layout, Compression: compression, NoAck: c.Bool("noack"),
+		CatchUp: c.Bool("catch-up"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
+		Attempts: c.Int("attempts"), Version: version, Faults: faults,
+	}
+	return drain.New(client, to, runlog.Open(stateDir(c)), cfg, log), func() { _ = client.Close(); _ = log.Sync() }, nil
+}
+
+func newRunDocument(records []runlog.Record, err error) runDocument {
+	doc := runDocument{Version: version, Status: runlog.Nothing, Windows: records}
+	if records == nil {
+		doc.Windows = []runlog.Record{}
+	}
+	for _, r := range records {
+		if r.Status == runlog.Drained {
+			doc.Status = runlog.Drained
+		}
+	}
+	if err != nil {
+		class := drain.Classify(err)
+		doc.Status, doc.Error, doc.Class = drain.Status(class), err.Error(), string(class)
+	}
+	return doc
+}
+
+// writeDocument writes the JSON document to --output.
+func writeDocument(c *cli.Context, doc any) (err error) {
+	var out io.Writer = c.App.Writer
+	if name := c.String("output"); name != "-" && name != "" {
+		file, err := os.Create(name)
+		if err != nil {
+			return usage("--output: %w", err)
+		}
+		defer func() { err = errors.Join(err, file.Close()) }()
+		out = file
+	}
+	encoder := json.NewEncoder(out)
+	encoder.SetEscapeHTML(false)
+	if err := encoder.Encode(doc); err != nil {
+		return fmt.Errorf("write the JSON document: %w", err)
+	}
+	return nil
+}

@@ -1,0 +1,145 @@
+package drain
+
+import (
+	"context"
+	"errors"
+
+	"datawriter/worker/event"
+	"datawriter/worker/fault"
+	"datawriter/worker/stream"
+	"datawriter/worker/window"
+)
+
+// errDisturbed: somebody else read through the group meanwhile, so what this
+// round got through it may not be everything. Read by range instead.
+var errDisturbed = errors.New("another reader moved the group")
+
+// content reads everything that a window holds, in ascending order.
+type content struct {
+	stream  *stream.Stream
+	window  window.Window
+	noack   bool
+	byRange bool // do not go through the group at all
+	faults  *fault.Injector
+
+	size  pageSize
+	taken int64    // entries that the group gave
+	last  event.ID // the last of them
+	added int64    // the stream's entries-added, as last seen
+}
+
+// read calls yield for every page: what earlier runs claimed and did not settle,
+// then what the group has not delivered yet. Pages may hold entries outside the
+// window, which the caller passes over. errDisturbed at the end when the pages
+// may not have been everything.
+func (c *content) read(ctx context.Context, yield func(*stream.Page) error) error {
+	before, err := c.stream.Group(ctx)
+	if err != nil {
+		return err
+	}
+	c.added = before.EntriesAdded
+	start, end := event.ID{MS: c.window.StartMS()}, event.ID{MS: c.window.EndMS()}
+	if c.byRange {
+		return prefetch(ctx, c.ranged(start, end), yield)
+	}
+	if claimed := after(before.LastDelivered); claimed.Compare(end) < 0 {
+		end = claimed
+	}
+	if err := prefetch(ctx, c.ranged(start, end), yield); err != nil {
+		return err
+	}
+	c.taken, c.last = 0, before.LastDelivered
+	if err := prefetch(ctx, c.fresh(), yield); err != nil {
+		return err
+	}
+	return c.undisturbed(ctx, before)
+}
+
+// ranged reads [from, to) by XRANGE, page by page.
+func (c *content) ranged(from, to event.ID) source {
+	return func(ctx context.Context, page *stream.Page) error {
+		page.Entries = page.Entries[:0]
+		if from.Compare(to) >= 0 {
+			return nil
+		}
+		if err := c.stream.Range(ctx, page, from, to, c.size.next()); err != nil {
+			return err
+		}
+		c.size.learn(page)
+		if n := len(page.Entries); n > 0 {
+			from = after(page.Entries[n-1].ID)
+		}
+		return nil
+	}
+}
+
+// fresh reads through the group, never more than is known to lie below the
+// window's end, so that an undisturbed run claims nothing of the next window.
+func (c *content) fresh() source {
+	left := 0
+	return func(ctx context.Context, page *stream.Page) (err error) {
+		page.Entries = page.Entries[:0]
+		if left <= 0 {
+			if left, err = c.stream.Unread(ctx, c.window.EndMS()); err != nil || left == 0 {
+				return err
+			}
+		}
+		if err := c.stream.ReadNew(ctx, page, min(left, c.size.next()), c.noack); err != nil {
+			return err
+		}
+		c.size.learn(page)
+		n := len(page.Entries)
+		if n == 0 {
+			return errDisturbed // what was counted is gone: somebody took it
+		}
+		left -= n
+		c.taken += int64(n)
+		c.last = page.Entries[n-1].ID
+		c.faults.At(fault.Claimed)
+		return nil
+	}
+}
+
+// undisturbed compares how far the group moved with what this run took.
+func (c *content) undisturbed(ctx context.Context, before stream.GroupState) error {
+	now, err := c.stream.Group(ctx)
+	if err != nil {
+		return err
+	}
+	c.added = now.EntriesAdded
+	moved := now.EntriesRead - before.EntriesRead
+	known := before.EntriesRead != stream.Unknown && now.EntriesRead != stream.Unknown
+	if now.LastDelivered != c.last || c.taken > 0 && (!known || moved != c.taken) {
+		return errDisturbed
+	}
+	return nil
+}
+
+// after returns the smallest ID behind id.
+func after(id event.ID) event.ID {
+	if id.Seq == 1<<64-1 {
+		return event.ID{MS: id.MS + 1}
+	}
+	return event.ID{MS: id.MS, Seq: id.Seq + 1}
+}
+
+// Bounds of a page: bytes bound memory here and in Redis's output buffer, where
+// an entry may be megabytes; entries bound how long one command blocks Redis.
+const (
+	firstPage   = 32
+	targetBytes = 4 << 20
+	growth      = 8 // at most, from page to page
+)
+
+// pageSize learns how many entries a page may ask for.
+type pageSize struct{ entries int }
+
+func (s *pageSize) next() int { return max(s.entries, firstPage) }
+
+func (s *pageSize) learn(p *stream.Page) {
+	if len(p.Entries) == 0 {
+		return
+	}
+	each := max(p.Bytes/len(p.Entries), 1)
+	s.entries = max(1, min(targetBytes/each, s.next()*growth, stream.MaxPage))
+}

@@ -1,0 +1,152 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"go.uber.org/zap"
+
+	"datawriter/worker/fault"
+	"datawriter/worker/part"
+	"datawriter/worker/runlog"
+	"datawriter/worker/sink"
+	"datawriter/worker/stream"
+	"datawriter/worker/window"
+)
+
+// abandonedAge is how long nobody must have written a temporary file before it
+// counts as left behind by a killed run.
+const abandonedAge = time.Hour
+
+// Config says how windows are drained.
+type Config struct {
+	Length      time.Duration // of the archive's windows
+	Layout      sink.Layout
+	Compression part.Compression
+	NoAck       bool          // read without a pending list
+	CatchUp     bool          // drain older undrained windows first
+	Wait        time.Duration // for a window to close
+	Lease       time.Duration // lifetime of the advisory lease
+	Attempts    int           // of each (window, kind), the first included
+	Version     string        // of this program, for footers
+	Faults      *fault.Injector
+}
+
+// Drainer drains windows. Its methods are not meant to be called side by side;
+// processes are, and the protocol keeps them apart.
+type Drainer struct {
+	source *stream.Client
+	sink   sink.Sink
+	runs   *runlog.Log
+	cfg    Config
+	log    *zap.Logger
+}
+
+// New returns a Drainer. It owns none of its dependencies.
+func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log *zap.Logger) *Drainer {
+	return &Drainer{source: source, sink: to, runs: runs, cfg: cfg, log: log}
+}
+
+// Run drains a window, and before it the older ones that are not drained yet,
+// oldest first. It returns a record of each that it tried, also with an error.
+func (d *Drainer) Run(ctx context.Context, w window.Window) ([]runlog.Record, error) {
+	if err := d.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.awaitClosed(ctx, w); err != nil {
+		return nil, err
+	}
+	windows, err := d.backlog(ctx, w)
+	if err != nil {
+		return nil, err
+	}
+	return d.drainAll(ctx, append(windows, w))
+}
+
+// RunClosed drains every closed window that is not drained yet, oldest first.
+func (d *Drainer) RunClosed(ctx context.Context) ([]runlog.Record, error) {
+	if err := d.prepare(ctx); err != nil {
+		return nil, err
+	}
+	now, err := d.source.Now(ctx)
+	if err != nil {
+		return nil, err
+	}
+	current, err := window.Containing(now, d.cfg.Length)
+	if err != nil {
+		return nil, fmt.Errorf("%w: %w", stream.ErrMisconfigured, err)
+	}
+	windows, err := d.backlog(ctx, current)
+	if err != nil {
+		return nil, err
+	}
+	return d.drainAll(ctx, windows)
+}
+
+// prepare compares the archive's shape before anything touches Redis, and
+// sweeps up what killed runs left.
+func (d *Drainer) prepare(ctx context.Context) error {
+	want := sink.Archive{WindowLength: d.cfg.Length, Layout: d.cfg.Layout, SchemaVersion: part.SchemaVersion}
+	if err := sink.Claim(ctx, d.sink, want, d.cfg.Faults); err != nil {
+		return err
+	}
+	if folder, ok := d.sink.(sink.Local); ok {
+		if n, err := folder.RemoveAbandoned(abandonedAge); err != nil || n > 0 {
+			d.log.Info("removed temporary files of killed runs", zap.Int("files", n), zap.Error(err))
+		}
+	}
+	return nil
+}
+
+// awaitClosed waits until Redis's clock has passed the window's end, at most
+// the configured time. The local clock decides nothing.
+func (d *Drainer) awaitClosed(ctx context.Context, w window.Window) error {
+	deadline := time.Now().Add(d.cfg.Wait)
+	for {
+		now, err := d.source.Now(ctx)
+		if err != nil {
+			return err
+		}
+		left := w.End().Sub(now)
+		if left <= 0 {
+			return nil
+		}
+		if time.Now().Add(left).After(deadline) {
+			return fmt.Errorf("%w: window %s ends in %s by the clock of redis: run it then, or wait longer with --wait",
+				ErrNotClosed, w, left.Round(time.Millisecond))
+		}
+		select {
+		case <-time.After(min(left, time.Second)):
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
+}
+
+// drainAll drains windows in order. A broken window does not keep the younger
+// ones from being drained; a Redis that is away, or a signal, does.
+func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) (records []runlog.Record, err error) {
+	for _, w := range windows {
+		if ctx.Err() != nil {
+			return records, errors.Join(err, ErrStopped)
+		}
+		record, failed := d.drainWindow(ctx, w)
+		records = append(records, record)
+		err = errors.Join(err, failed, d.append(record))
+		if class := Classify(failed); class != None && class != Integrity {
+			break
+		}
+	}
+	return records, err
+}
+
+// append writes the record to the run log.
+func (d *Drainer) append(record runlog.Record) error {
+	if err := d.runs.Append(record); err != nil {
+		return err
+	}
+	d.cfg.Faults.At(fault.Logged)
+	return nil
+}

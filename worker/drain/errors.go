@@ -1,0 +1,61 @@
+package drain
+
+import (
+	"context"
+	"errors"
+
+	"datawriter/worker/sink"
+	"datawriter/worker/stream"
+)
+
+// Errors of this package, beside those of stream and sink.
+var (
+	// ErrIntegrity: the files or the stream contradict the protocol. Nothing is
+	// deleted, and a person has to look.
+	ErrIntegrity = errors.New("integrity violation")
+	// ErrNotClosed: by Redis's clock the window has not ended.
+	ErrNotClosed = errors.New("the window is not closed yet")
+	// ErrStopped: a signal asked the run to end.
+	ErrStopped = errors.New("stopped by a signal")
+)
+
+// Class groups the errors of a drain by what to do about them. The names stand
+// in the run log.
+type Class string
+
+// Classes, the gravest first.
+const (
+	Integrity     Class = "integrity"
+	Configuration Class = "configuration"
+	Stop          Class = "stopped"
+	Unavailable   Class = "unavailable"
+	HeldByOther   Class = "held"
+	None          Class = ""
+)
+
+// classes lists which errors belong to which class. What is in none of them,
+// a full disk or a broken connection, is worth another try.
+var classes = []struct {
+	class  Class
+	errors []error
+}{
+	{Integrity, []error{ErrIntegrity}},
+	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive}},
+	{Stop, []error{ErrStopped, context.Canceled}},
+	{HeldByOther, []error{stream.ErrHeld}},
+}
+
+// Classify returns the gravest class that the error belongs to.
+func Classify(err error) Class {
+	if err == nil {
+		return None
+	}
+	for _, c := range classes {
+		for _, target := range c.errors {
+			if errors.Is(err, target) {
+				return c.class
+			}
+		}
+	}
+	return Unavailable
+}

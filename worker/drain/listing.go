@@ -1,0 +1,104 @@
+package drain
+
+import (
+	"context"
+	"fmt"
+
+	"datawriter/worker/event"
+	"datawriter/worker/ledger"
+	"datawriter/worker/part"
+	"datawriter/worker/sink"
+)
+
+// listing is what is published of one (window, kind), and the ledger of it.
+type listing struct {
+	names  []sink.Name
+	next   int        // the part number that this round may publish
+	orphan *part.Meta // of rejects that stand without their part: a run was killed between the two
+	first  bool       // no part is published yet
+	loaded bool       // the ledger has been read
+	ledger ledger.Set
+}
+
+// name returns the name that a file of this attempt's window gets.
+func (a *attempt) name(number int, rejects bool) sink.Name {
+	return sink.Name{Window: a.window, Kind: a.kind, Part: number, Rejects: rejects}
+}
+
+// list fixes the part number of this round before anything is read: a number
+// computed later could let two racers publish the same entries under two names.
+func (a *attempt) list(ctx context.Context) error {
+	names, err := sink.Published(ctx, a.sink, a.cfg.Layout, a.name(0, false))
+	if err != nil {
+		return err
+	}
+	a.published = listing{names: names, first: true}
+	for _, n := range names {
+		if !n.Rejects {
+			a.published.first = false
+			a.published.next = max(a.published.next, n.Part+1)
+		}
+	}
+	for _, n := range names {
+		if n.Rejects && n.Part == a.published.next {
+			// Its number and IDs go into the part that completes it.
+			return a.load(ctx)
+		}
+	}
+	return nil
+}
+
+// known reports whether an entry is in the ledger, which is read at the first
+// question: a window that is drained for the first time never asks.
+func (a *attempt) known(ctx context.Context, e *event.Entry) (bool, error) {
+	if len(a.published.names) == 0 {
+		return false, nil
+	}
+	if err := a.load(ctx); err != nil {
+		return false, err
+	}
+	return a.published.ledger.Has(e.ID, e.Hash()), nil
+}
+
+// load reads the ledger from the published files. One that does not parse, or
+// that holds what does not belong, is an integrity violation.
+func (a *attempt) load(ctx context.Context) error {
+	if a.published.loaded {
+		return nil
+	}
+	for _, n := range a.published.names {
+		if err := a.loadFile(ctx, n); err != nil {
+			return err
+		}
+	}
+	a.published.loaded = true
+	return nil
+}
+
+func (a *attempt) loadFile(ctx context.Context, n sink.Name) error {
+	path := a.cfg.Layout.Path(n)
+	file, err := a.sink.Open(ctx, path)
+	if err != nil {
+		return err
+	}
+	defer file.Close()
+	opened, err := part.Open(file, file.Size())
+	if err != nil {
+		return fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
+	}
+	meta := opened.Meta()
+	if meta.Kind != n.Kind || meta.Window != n.Window || meta.Part != n.Part || opened.IsRejects() != n.Rejects {
+		return fmt.Errorf("%w: %s says of itself that it is part %d of %s %s", ErrIntegrity, path, meta.Part, meta.Kind, meta.Window)
+	}
+	if n.Rejects && n.Part == a.published.next {
+		a.published.orphan = &meta
+	}
+	err = opened.Identities(func(id event.ID, hash uint64) error {
+		if !a.window.ContainsMS(id.MS) {
+			return fmt.Errorf("%w: %s holds entry %s, which is outside its window", ErrIntegrity, path, id)
+		}
+		a.published.ledger.Add(id, hash)
+		return nil
+	})
+	return err
+}

@@ -1,0 +1,112 @@
+package drain
+
+import (
+	"context"
+	"fmt"
+
+	"datawriter/worker/event"
+	"datawriter/worker/fault"
+	"datawriter/worker/stream"
+)
+
+// Pages of settling. Acking is cheap enough for the largest page; deleting one
+// by one is not. A trim step deletes whole nodes and blocks for a few tens of
+// milliseconds at this size.
+const (
+	ackPage    = stream.MaxPage
+	deletePage = 1000
+	trimStep   = 100_000
+)
+
+// settle acks and deletes what this attempt read, all of which is in published
+// parts by now. The names of those parts are made durable first: an earlier run
+// may have been killed between linking them and syncing their folder.
+func (a *attempt) settle(ctx context.Context) error {
+	if a.settling.Len() > 0 {
+		if err := a.harden(ctx); err != nil {
+			return err
+		}
+		if err := a.remove(ctx); err != nil {
+			return err
+		}
+	}
+	vanished, err := a.stream.SweepPending(ctx, a.server.RunID, a.window.StartMS(), a.window.EndMS())
+	if err != nil {
+		return err
+	}
+	a.total.Vanished += int64(vanished)
+	a.cfg.Faults.At(fault.Swept)
+	return nil
+}
+
+func (a *attempt) harden(ctx context.Context) error {
+	for _, rejects := range []bool{false, true} {
+		if err := a.sink.Harden(ctx, a.cfg.Layout.Folder(a.name(0, rejects))); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// remove takes the cheapest way that deletes exactly what is in the ledger.
+func (a *attempt) remove(ctx context.Context) error {
+	if a.settling.Len() <= deletePage {
+		return a.deletePages(ctx)
+	}
+	if !a.cfg.NoAck {
+		if err := a.ackPages(ctx); err != nil {
+			return err
+		}
+	}
+	trimmed, err := a.trim(ctx)
+	if err != nil || trimmed {
+		return err
+	}
+	return a.deletePages(ctx)
+}
+
+func (a *attempt) deletePages(ctx context.Context) error {
+	return a.settling.Pages(deletePage, func(page []event.ID) error {
+		done, err := a.stream.Settle(ctx, a.server.RunID, page)
+		a.total.Settled += max(done.Acked, done.Deleted)
+		a.cfg.Faults.At(fault.Settled)
+		return err
+	})
+}
+
+func (a *attempt) ackPages(ctx context.Context) error {
+	return a.settling.Pages(ackPage, func(page []event.ID) error {
+		_, err := a.stream.Ack(ctx, a.server.RunID, page)
+		a.cfg.Faults.At(fault.Settled)
+		return err
+	})
+}
+
+// trim deletes step by step; false means that the stream holds something else
+// too, and that nothing more was deleted.
+func (a *attempt) trim(ctx context.Context) (bool, error) {
+	left := a.settling.Len()
+	all := true
+	err := a.settling.Pages(trimStep, func(page []event.ID) error {
+		if !all {
+			return nil
+		}
+		keep := after(page[len(page)-1])
+		n, ok, err := a.stream.Trim(ctx, a.server.RunID, a.window.StartMS(), a.window.EndMS(), left, keep)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			all = false
+			return nil
+		}
+		if n != len(page) {
+			return fmt.Errorf("%w: trimming %s below %s deleted %d entries instead of %d", ErrIntegrity, a.stream.Name(), keep, n, len(page))
+		}
+		left -= n
+		a.total.Settled += int64(n)
+		a.cfg.Faults.At(fault.Trimmed)
+		return nil
+	})
+	return all, err
+}

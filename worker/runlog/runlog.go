@@ -1,0 +1,127 @@
+// Package runlog owns the run log: one JSON line for every window that a run
+// tried to drain, in one file a day below the state folder. Drains append to
+// it, the exporter and the reports read it.
+//
+// It knows nothing of how a window is drained.
+package runlog
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path/filepath"
+	"syscall"
+	"time"
+
+	"datawriter/worker/event"
+	"datawriter/worker/window"
+)
+
+// Status is how the drain of a window ended.
+type Status string
+
+// Statuses.
+const (
+	Drained Status = "drained" // entries were moved
+	Nothing Status = "nothing" // it was drained already, or empty
+	Held    Status = "held"    // another run holds a stream of it
+	Failed  Status = "failed"  // see Error and Class
+	Stopped Status = "stopped" // a signal came
+)
+
+// Record is what is known of one drained window.
+type Record struct {
+	Window   window.Window `json:"window"`
+	Status   Status        `json:"status"`
+	Start    time.Time     `json:"start"` // of the work, by the local clock, which decides nothing
+	End      time.Time     `json:"end"`
+	Seconds  float64       `json:"seconds"`
+	Attempts int           `json:"attempts"` // of the kind that needed most
+	Kinds    []Kind        `json:"kinds"`
+	Error    string        `json:"error,omitempty"`
+	Class    string        `json:"class,omitempty"` // of the error: held, configuration, integrity, unavailable, stopped
+}
+
+// Kind is what is known of one kind of a drained window.
+type Kind struct {
+	Kind       event.Kind             `json:"kind"`
+	Stream     string                 `json:"stream"`
+	Entries    int64                  `json:"entries"`  // read and not yet in a part
+	Rows       int64                  `json:"rows"`     // written by this run
+	Rejected   int64                  `json:"rejected"` // written by this run
+	RejectedBy map[event.Reason]int64 `json:"rejected_by,omitempty"`
+	Late       int64                  `json:"late"`    // of the rows and rejects, those in a part beyond 00
+	Settled    int64                  `json:"settled"` // entries acked or deleted
+	Vanished   int64                  `json:"vanished,omitempty"`
+	Parts      []string               `json:"parts"` // paths below the data folder that this run published
+	Bytes      int64                  `json:"bytes"` // of those files
+	FirstID    *event.ID              `json:"first_id,omitempty"`
+	LastID     *event.ID              `json:"last_id,omitempty"`
+	Added      int64                  `json:"entries_added"` // the stream's entries-added when it was read; -1 unknown
+	Attempts   int                    `json:"attempts"`
+	Seconds    float64                `json:"seconds"`
+	Error      string                 `json:"error,omitempty"`
+}
+
+// Log is the run log below one state folder. Several processes may append at once.
+type Log struct{ folder string }
+
+// Open returns the run log of a state folder. It creates nothing yet.
+func Open(stateDir string) *Log { return &Log{folder: filepath.Join(stateDir, "runs")} }
+
+// Append adds a record durably to the file of the day on which its work ended.
+// A line that a crash left unfinished is closed first, so it costs only itself.
+func (l *Log) Append(r Record) error {
+	line, err := json.Marshal(r)
+	if err != nil {
+		return fmt.Errorf("append to the run log: %w", err)
+	}
+	if err := os.MkdirAll(l.folder, 0o755); err != nil {
+		return fmt.Errorf("append to the run log: %w", err)
+	}
+	if err := appendLine(l.file(r.End), append(line, '\n')); err != nil {
+		return fmt.Errorf("append to the run log: %w", err)
+	}
+	return nil
+}
+
+// file returns the path of a day's file.
+func (l *Log) file(day time.Time) string {
+	return filepath.Join(l.folder, day.UTC().Format(time.DateOnly)+".jsonl")
+}
+
+func appendLine(name string, line []byte) (err error) {
+	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_APPEND, 0o644)
+	if err != nil {
+		return err
+	}
+	defer func() { err = errors.Join(err, file.Close()) }()
+	// The lock lets "look at the end, then write" be one step among processes.
+	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+		return err
+	}
+	unfinished, err := endsUnfinished(file)
+	if err != nil {
+		return err
+	}
+	if unfinished {
+		line = append([]byte{'\n'}, line...)
+	}
+	if _, err := file.Write(line); err != nil {
+		return err
+	}
+	return file.Sync()
+}
+
+func endsUnfinished(file *os.File) (bool, error) {
+	end, err := file.Seek(0, io.SeekEnd)
+	if err != nil || end == 0 {
+		return false, err
+	}
+	last := make([]byte, 1)
+	_, err = file.ReadAt(last, end-1)
+	return !bytes.Equal(last, []byte{'\n'}), err
+}

@@ -1,0 +1,71 @@
+package sink
+
+import (
+	"context"
+	"path"
+	"slices"
+	"strings"
+	"time"
+
+	"datawriter/worker/event"
+)
+
+// Latest returns the start of the hour, before an instant, that holds the
+// youngest published part of any kind; ok is false when there is none. It walks
+// down the newest folders, one listing a level.
+func Latest(ctx context.Context, s Sink, layout Layout, before time.Time) (hour time.Time, ok bool, err error) {
+	return latestBelow(ctx, s, layout, "", before)
+}
+
+// hourDepth is how many folders stand above the kinds: year, month, day, hour.
+const hourDepth = 4
+
+func latestBelow(ctx context.Context, s Sink, layout Layout, folder string, before time.Time) (time.Time, bool, error) {
+	names, err := s.List(ctx, folder)
+	if err != nil {
+		return time.Time{}, false, err
+	}
+	if folder != "" && strings.Count(folder, "/") == hourDepth-1 {
+		hour, ok := parseHour(layout, folder)
+		found, err := hasPart(ctx, s, layout, folder, names)
+		return hour, ok && found && hour.Before(before), err
+	}
+	for _, name := range slices.Backward(names) {
+		if strings.HasPrefix(name, "_") {
+			continue
+		}
+		hour, ok, err := latestBelow(ctx, s, layout, path.Join(folder, name), before)
+		if ok || err != nil {
+			return hour, ok, err
+		}
+	}
+	return time.Time{}, false, nil
+}
+
+// parseHour reads the time from an hour's folder.
+func parseHour(layout Layout, folder string) (time.Time, bool) {
+	format := "2006/01/02/15"
+	if layout == Hive {
+		format = "year=2006/month=01/day=02/hour=15"
+	}
+	hour, err := time.Parse(format, folder)
+	return hour, err == nil
+}
+
+func hasPart(ctx context.Context, s Sink, layout Layout, folder string, kinds []string) (bool, error) {
+	for _, kind := range kinds {
+		if _, err := event.ParseKind(strings.TrimPrefix(kind, "kind=")); err != nil {
+			continue
+		}
+		files, err := s.List(ctx, path.Join(folder, kind))
+		if err != nil {
+			return false, err
+		}
+		for _, file := range files {
+			if _, err := layout.Parse(path.Join(folder, kind, file)); err == nil {
+				return true, nil
+			}
+		}
+	}
+	return false, nil
+}
