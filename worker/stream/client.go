@@ -2,7 +2,9 @@ package stream
 
 import (
 	"context"
+	"crypto/x509"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -27,6 +29,9 @@ type Config struct {
 	Prefix string                // of stream names
 	Names  map[event.Kind]string // whole stream names, where one deviates from Prefix{kind}
 	Group  string
+
+	Password string // where it does not stand in the URL
+	CAFile   string // certificate authority of a rediss:// server that the system does not trust
 }
 
 // Client is a connection to one Redis. It is safe for concurrent use.
@@ -51,6 +56,12 @@ func Open(cfg Config) (*Client, error) {
 	opts.ContextTimeoutEnabled = true
 	opts.Protocol = 2 // page.go reads RESP2
 	opts.DisableIdentity = true
+	if cfg.Password != "" {
+		opts.Password = cfg.Password
+	}
+	if err := trustCA(opts, cfg.CAFile); err != nil {
+		return nil, err
+	}
 	if cfg.Prefix == "" {
 		cfg.Prefix = DefaultPrefix
 	}
@@ -58,6 +69,25 @@ func Open(cfg Config) (*Client, error) {
 		cfg.Group = DefaultGroup
 	}
 	return &Client{redis: redis.NewClient(opts), cfg: cfg}, nil
+}
+
+// trustCA lets a TLS connection accept certificates of one more authority.
+func trustCA(opts *redis.Options, file string) error {
+	if file == "" {
+		return nil
+	}
+	if opts.TLSConfig == nil {
+		return fmt.Errorf("CA file %s: %w: the redis URL is not rediss://, so no certificate is checked", file, ErrMisconfigured)
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return fmt.Errorf("CA file: %w: %w", ErrMisconfigured, err)
+	}
+	opts.TLSConfig.RootCAs = x509.NewCertPool()
+	if !opts.TLSConfig.RootCAs.AppendCertsFromPEM(text) {
+		return fmt.Errorf("CA file %s: %w: it holds no PEM certificate", file, ErrMisconfigured)
+	}
+	return nil
 }
 
 // Close ends all connections.

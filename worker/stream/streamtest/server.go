@@ -20,7 +20,7 @@ import (
 )
 
 // BinaryEnv names the server's binary where none is on the PATH.
-const BinaryEnv = "DATAWRITER_REDIS_SERVER"
+const BinaryEnv = "TEST_REDIS_SERVER"
 
 // Server is one running server.
 type Server struct {

