@@ -105,6 +105,7 @@ func (g *realistic) post(r *event.Row) {
 	if g.IntN(2) == 0 {
 		g.subject(r)
 		r.ReplyRootURI, r.ReplyRootCID, r.ReplyParentURI, r.ReplyParentCID = r.SubjectURI, r.SubjectCID, r.SubjectURI, r.SubjectCID
+		r.SubjectURI, r.SubjectCID, r.ViaURI, r.ViaCID = nil, nil, nil, nil // a post has none
 	}
 	if g.IntN(3) == 0 {
 		r.EmbedType = event.Text("app.bsky.embed.images")
