@@ -62,12 +62,6 @@ type usageErr struct{ error }
 func (usageErr) Is(target error) bool { return target == errUsage }
 func (e usageErr) Unwrap() error      { return e.error }
 
-// usageError marks errors of the flag parser.
-func usageError(c *cli.Context, err error, _ bool) error {
-	name := strings.TrimSpace("datawriter " + c.Command.Name)
-	return usage("%w (see `%s --help`)", err, strings.TrimSuffix(name, " datawriter"))
-}
-
 // checkEnvironment refuses variables that no flag has: a typo in one must not
 // silently mean the default.
 func checkEnvironment(app *cli.App, environ []string) error {

@@ -27,13 +27,27 @@ func execute(args, environ []string, stdout, stderr io.Writer) int {
 	app := newApp(stdout, stderr)
 	err := checkEnvironment(app, environ)
 	if err == nil {
-		err = app.RunContext(ctx, args)
+		err = runApp(ctx, app, args)
 	}
 	code := exitCode(ctx, err)
 	if err != nil && !errors.Is(err, errReported) {
 		fmt.Fprintf(stderr, "datawriter: %v\n", err)
 	}
 	return code
+}
+
+// runApp runs a subcommand. An error that comes before the command's own action
+// is one in what the user wrote.
+func runApp(ctx context.Context, app *cli.App, args []string) error {
+	acting := false
+	for _, command := range app.Commands {
+		command.Before = func(*cli.Context) error { acting = true; return nil }
+	}
+	err := app.RunContext(ctx, args)
+	if err != nil && !acting {
+		return usage("%w (see `datawriter --help`)", err)
+	}
+	return err
 }
 
 // stopSignal is the cause of a context that a signal ended.
@@ -71,7 +85,6 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Writer:               stdout,
 		ErrWriter:            stderr,
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute decides
-		OnUsageError:         usageError,
 		Commands: []*cli.Command{
 			runCommand(),
 			catCommand(),

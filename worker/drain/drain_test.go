@@ -1,0 +1,465 @@
+package drain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"datawriter/worker/drain"
+	"datawriter/worker/event"
+	"datawriter/worker/part"
+	"datawriter/worker/sink"
+	"datawriter/worker/stream"
+	"datawriter/worker/window"
+)
+
+const s, e = uint64(1795428300000), uint64(1795428600000) // of win, in milliseconds
+
+func TestEntriesAtTheEdgesLandInTheirWindows(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s-1, s, e-1, e)
+	records := r.drain(win)
+	if len(records) != 2 {
+		t.Fatalf("%d windows were drained, want the older one and the one asked for", len(records))
+	}
+	r.want("the window", r.ids(likesPath(0)), fmt.Sprintf("%d-0", s), fmt.Sprintf("%d-0", e-1))
+	older := sink.Plain.Path(sink.Name{Window: win.Previous(), Kind: event.Likes})
+	r.want("the one before", r.ids(older), fmt.Sprintf("%d-0", s-1))
+	left, pending := r.left()
+	r.want("left for the next", left, fmt.Sprintf("%d-0", e))
+	if pending != 0 {
+		t.Errorf("%d entries of the next window were claimed", pending)
+	}
+}
+
+func TestARerunChangesNoFile(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s, s+1, s+2)
+	r.drain(win)
+	before := r.files()
+	if len(before) != len(event.Kinds()) {
+		t.Fatalf("%d files, want one a kind, empty ones included", len(before))
+	}
+	for range 2 {
+		records := r.drain(win)
+		if k := likes(records); k.Entries != 0 || len(k.Parts) != 0 {
+			t.Errorf("the rerun reports %+v", k)
+		}
+	}
+	if !maps.Equal(before, r.files()) {
+		t.Error("the rerun changed files")
+	}
+}
+
+func TestLateEntriesGoToTheNextPart(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s, s+1)
+	r.drain(win)
+	// A clock that stepped back, or a failover, lets IDs below the fence appear.
+	if err := r.server.Client().Del(context.Background(), r.client.Name(event.Likes)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.addAt(s+5)
+	r.addRaw(event.ID{MS: s + 6}, "event", "{broken")
+	k := likes(r.drain(win))
+	if k.Late != 2 || k.Rows != 1 || k.Rejected != 1 {
+		t.Errorf("report: %+v, want 1 row and 1 reject, both late", k)
+	}
+	r.want("part 01", r.ids(likesPath(1)), fmt.Sprintf("%d-0", s+5))
+	r.want("rejects 01", r.ids(rejectsPath(1)), fmt.Sprintf("%d-0", s+6))
+	r.settled()
+}
+
+func TestTheSameIDWithAnotherContentIsAnotherEntry(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s)
+	r.drain(win)
+	if err := r.server.Client().Del(context.Background(), r.client.Name(event.Likes)).Err(); err != nil {
+		t.Fatal(err)
+	}
+	r.addRaw(event.ID{MS: s}, "event", string(like(77)))
+	r.addAt(s + 1)
+	r.drain(win)
+	r.want("part 01", r.ids(likesPath(1)), fmt.Sprintf("%d-0", s), fmt.Sprintf("%d-0", s+1))
+	r.settled()
+}
+
+func TestWhatAnEarlierRunClaimedIsReadAgain(t *testing.T) {
+	for name, disturb := range map[string]func(r *rig){
+		"claimed and not settled": func(*rig) {},
+		"its consumer deleted": func(r *rig) {
+			r.do("XGROUP", "DELCONSUMER", r.client.Name(event.Likes), stream.DefaultGroup, "datawriter")
+		},
+		"its group destroyed": func(r *rig) {
+			r.do("XGROUP", "DESTROY", r.client.Name(event.Likes), stream.DefaultGroup)
+		},
+		"the cursor set past everything": func(r *rig) {
+			r.do("XGROUP", "SETID", r.client.Name(event.Likes), stream.DefaultGroup, "$")
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.addAt(s, s+1, s+2, e+1)
+			r.do("XGROUP", "CREATE", r.client.Name(event.Likes), stream.DefaultGroup, "0")
+			r.do("XREADGROUP", "GROUP", stream.DefaultGroup, "datawriter", "COUNT", 2, "STREAMS", r.client.Name(event.Likes), ">")
+			disturb(r)
+			r.drain(win)
+			if n := len(r.ids(likesPath(0))); n != 3 {
+				t.Errorf("the part holds %d entries, want 3", n)
+			}
+			r.drain(win.Next())
+			r.settled()
+		})
+	}
+}
+
+func (r *rig) do(args ...any) {
+	r.Helper()
+	if err := r.server.Client().Do(context.Background(), args...).Err(); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func TestAnotherGroupKeepsWhatItHasNotAcked(t *testing.T) {
+	r := newRig(t)
+	name := r.client.Name(event.Likes)
+	r.addAt(s, s+1, s+2)
+	r.do("XGROUP", "CREATE", name, "other", "0")
+	r.do("XREADGROUP", "GROUP", "other", "x", "COUNT", 2, "STREAMS", name, ">")
+	r.do("XACK", name, "other", fmt.Sprintf("%d-0", s))
+	before := r.drain(win)
+	if k := likes(before); k.Rows != 3 {
+		t.Fatalf("%d rows, want 3", k.Rows)
+	}
+	left, pending := r.left()
+	r.want("left", left, fmt.Sprintf("%d-0", s+1), fmt.Sprintf("%d-0", s+2))
+	if pending != 0 {
+		t.Errorf("%d pending in our group", pending)
+	}
+	files := r.files()
+	r.do("XREADGROUP", "GROUP", "other", "x", "COUNT", 9, "STREAMS", name, ">")
+	r.do("XACK", name, "other", fmt.Sprintf("%d-0", s+1), fmt.Sprintf("%d-0", s+2))
+	r.drain(win.Next())
+	r.settled()
+	for path, content := range r.files() {
+		if old, ok := files[path]; ok && old != content {
+			t.Errorf("%s changed", path)
+		}
+	}
+}
+
+func TestAManyPagedWindowIsTrimmed(t *testing.T) {
+	for _, noack := range []bool{false, true} {
+		t.Run(fmt.Sprintf("noack=%t", noack), func(t *testing.T) {
+			r := newRig(t)
+			r.cfg.NoAck = noack
+			var batch []stream.Addition
+			const n = 12_345
+			for i := range uint64(n) {
+				batch = append(batch, stream.Addition{Kind: event.Likes, ID: event.ID{MS: s + i/4, Seq: i}, Fields: [][]byte{[]byte("event"), like(i)}})
+			}
+			if _, err := r.client.Add(context.Background(), batch); err != nil {
+				t.Fatal(err)
+			}
+			r.addAt(e)
+			k := likes(r.drain(win))
+			if k.Rows != n || k.Settled < n {
+				t.Errorf("report: %+v, want %d rows, all settled", k, n)
+			}
+			if got := len(r.ids(likesPath(0))); got != n {
+				t.Errorf("the part holds %d entries, want %d", got, n)
+			}
+			left, pending := r.left()
+			r.want("left", left, fmt.Sprintf("%d-0", e))
+			if pending != 0 {
+				t.Errorf("%d pending", pending)
+			}
+		})
+	}
+}
+
+func TestMalformedEntriesAreRejectedWithTheirBytes(t *testing.T) {
+	r := newRig(t)
+	big := `{"did":"` + strings.Repeat("x", 5_000_000) + `"}`
+	cases := []struct {
+		reason event.Reason
+		fields []string
+	}{
+		{event.ReasonNotJSON, []string{"event", "{oops"}},
+		{event.ReasonNotUTF8, []string{"event", "{\"did\":\"\xff\"}"}},
+		{event.ReasonNoEvent, []string{"other", "x\x00y", "b", ""}},
+		{event.ReasonCollection, []string{"event", strings.ReplaceAll(string(like(1)), "feed.like", "feed.post")}},
+		{event.ReasonNoTime, []string{"event", strings.Replace(string(like(1)), `"time_us":1783175888218287,`, "", 1)}},
+		{event.ReasonTimeOutOfRange, []string{"event", strings.Replace(string(like(1)), "1783175888218287", "17", 1)}},
+		{event.ReasonTooLarge, []string{"event", big}},
+	}
+	for i, c := range cases {
+		r.addRaw(event.ID{MS: s + uint64(i)}, c.fields...)
+	}
+	r.addAt(s + 100)
+	k := likes(r.drain(win))
+	if k.Rejected != int64(len(cases)) || k.Rows != 1 {
+		t.Errorf("report: %+v", k)
+	}
+	i := 0
+	r.open(rejectsPath(0), func(f *part.File) error {
+		return part.ReadRows(f, event.RejectColumns(), func(got *event.Reject) error {
+			if event.Reason(got.Reason) != cases[i].reason {
+				t.Errorf("entry %d: reason %s, want %s", i, got.Reason, cases[i].reason)
+			}
+			var fields []string
+			for _, f := range got.Fields {
+				fields = append(fields, string(f))
+			}
+			if !slices.Equal(fields, cases[i].fields) {
+				t.Errorf("entry %d: its fields changed", i)
+			}
+			i++
+			return nil
+		})
+	})
+	r.settled()
+}
+
+func TestAnArchiveKeepsItsShape(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s)
+	r.drain(win)
+	before := r.files()
+	r.server.Kill() // a refusal comes before anything touches Redis
+	for name, change := range map[string]func(*drain.Config){
+		"another window length": func(c *drain.Config) { c.Length = time.Minute },
+		"another layout":        func(c *drain.Config) { c.Layout = sink.Hive },
+	} {
+		good := r.cfg
+		change(&r.cfg)
+		w := must(window.Containing(win.Start, r.cfg.Length))
+		_, err := r.drainer().Run(context.Background(), w)
+		if !errors.Is(err, sink.ErrOtherArchive) || drain.Classify(err) != drain.Configuration {
+			t.Errorf("%s: got %v, want ErrOtherArchive", name, err)
+		}
+		r.cfg = good
+	}
+	if !maps.Equal(before, r.files()) {
+		t.Error("files changed")
+	}
+}
+
+func TestAnOpenWindowIsNotDrained(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Wait = 20 * time.Millisecond
+	w := must(window.Containing(time.Now(), time.Hour))
+	r.cfg.Length = time.Hour
+	_, err := r.drainer().Run(context.Background(), w)
+	if !errors.Is(err, drain.ErrNotClosed) || drain.Classify(err) != drain.Unavailable {
+		t.Errorf("got %v, want ErrNotClosed", err)
+	}
+	if files := r.files(); len(files) > 0 {
+		t.Errorf("files were published: %v", slices.Collect(maps.Keys(files)))
+	}
+}
+
+func TestAWindowThatClosesSoonIsAwaited(t *testing.T) {
+	r := newRig(t)
+	r.cfg.Wait, r.cfg.Length = 5*time.Second, time.Second
+	r.drain(must(window.Containing(time.Now(), time.Second)))
+}
+
+func TestCatchUpDrainsOlderWindowsIntoTheirOwnFiles(t *testing.T) {
+	r := newRig(t)
+	first := win
+	r.addAt(first.StartMS())
+	r.drain(first)
+	later := first.Next().Next().Next()
+	r.addAt(first.Next().StartMS()+7, later.StartMS()+9)
+	records := r.drain(later)
+	var got []string
+	for _, record := range records {
+		got = append(got, record.Window.String())
+	}
+	r.want("windows, with the empty one between", got,
+		first.Next().String(), first.Next().Next().String(), later.String())
+	if n := len(r.files()); n != 4*len(event.Kinds()) {
+		t.Errorf("%d files, want four windows of one a kind", n)
+	}
+	r.settled()
+}
+
+func TestBareLengthDrainsEveryClosedWindow(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s, s+uint64(time.Hour.Milliseconds()))
+	now := uint64(time.Now().UnixMilli())
+	r.addAt(now + 1000*3600)
+	if _, err := r.drainer().RunClosed(context.Background()); err != nil {
+		t.Fatal(err)
+	}
+	left, _ := r.left()
+	if len(left) != 1 {
+		t.Errorf("left: %v, want only the entry of the future", left)
+	}
+}
+
+func TestAFullRedisIsDrained(t *testing.T) {
+	r := newRig(t, "--maxmemory-policy", "noeviction")
+	r.addAt(s, s+1)
+	r.do("CONFIG", "SET", "maxmemory", "1")
+	_, err := r.client.Add(context.Background(), []stream.Addition{{Kind: event.Likes, Fields: [][]byte{[]byte("event"), nil}}})
+	if !errors.Is(err, stream.ErrRefused) {
+		t.Fatalf("the fault did not happen: %v", err)
+	}
+	r.drain(win)
+	r.do("CONFIG", "SET", "maxmemory", "0")
+	r.settled()
+}
+
+func TestAbsentRedisIsWorthAnotherTry(t *testing.T) {
+	r := newRig(t)
+	r.server.Kill()
+	_, err := r.drainer().Run(context.Background(), win)
+	if drain.Classify(err) != drain.Unavailable {
+		t.Errorf("got %v, class %q", err, drain.Classify(err))
+	}
+}
+
+func TestRedisThatRestartsBetweenReadAndSettleIsNotSettled(t *testing.T) {
+	r := newRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	r.cfg.Attempts = 5
+	r.addAt(s, s+1)
+	restarted := make(chan struct{}) // with another run_id
+	go func() {
+		defer close(restarted)
+		for len(r.publishedLikes()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		r.server.Restart()
+	}()
+	_, err := r.drainer().Run(context.Background(), win)
+	<-restarted
+	if err != nil {
+		t.Logf("the interrupted run: %v", err)
+		r.drain(win)
+	}
+	if n := len(r.ids(likesPath(0))); n != 2 {
+		t.Errorf("%d entries, want 2", n)
+	}
+	if _, err := os.Stat(r.data + "/" + likesPath(1)); err == nil {
+		t.Error("entries were written twice")
+	}
+	r.settled()
+}
+
+func TestErrorsOfTheDisk(t *testing.T) {
+	for _, file := range []string{"part", "rejects"} {
+		for _, step := range []string{"staged", "written", "synced", "linked", "hardened"} {
+			for _, errno := range []string{"ENOSPC", "EIO"} {
+				spec := file + "." + step + "=" + errno
+				t.Run(spec, func(t *testing.T) {
+					r := newRig(t)
+					r.addAt(s, s+1)
+					r.addRaw(event.ID{MS: s + 2}, "event", "nope")
+					r.cfg.Faults = withFault(t, spec)
+					_, err := r.drainer().Run(context.Background(), win)
+					if drain.Classify(err) != drain.Unavailable {
+						t.Fatalf("got %v, class %q; the fault did not happen or has the wrong class", err, drain.Classify(err))
+					}
+					r.cfg.Faults = nil
+					r.drain(win)
+					r.want("rows", r.ids(likesPath(0)), fmt.Sprintf("%d-0", s), fmt.Sprintf("%d-0", s+1))
+					r.want("rejects", r.ids(rejectsPath(0)), fmt.Sprintf("%d-0", s+2))
+					r.settled()
+					r.noLeftovers()
+				})
+			}
+		}
+	}
+}
+
+// noLeftovers expects that failed attempts removed their temporary files.
+func (r *rig) noLeftovers() {
+	r.Helper()
+	entries, err := os.ReadDir(r.data + "/_tmp")
+	if err != nil || len(entries) > 0 {
+		r.Errorf("temporary files are left: %v %v", entries, err)
+	}
+}
+
+func TestADataFolderThatCannotBeOneIsAConfigurationError(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(r.data, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sink.OpenURL(r.data, nil)
+	if drain.Classify(err) != drain.Configuration {
+		t.Errorf("got %v, class %q", err, drain.Classify(err))
+	}
+}
+
+func TestADamagedPartStopsTheWindowAndLosesNothing(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s)
+	r.drain(win)
+	if err := os.Truncate(r.data+"/"+likesPath(0), 100); err != nil {
+		t.Fatal(err)
+	}
+	r.do("DEL", r.client.Name(event.Likes))
+	r.addAt(s+1, e+1)
+	records, err := r.drainer().Run(context.Background(), win.Next())
+	if drain.Classify(err) != drain.Integrity {
+		t.Errorf("got %v, want an integrity violation", err)
+	}
+	if len(records) != 2 || records[1].Status != "drained" {
+		t.Error("a damaged window kept a younger one from being drained")
+	}
+	left, _ := r.left()
+	r.want("left", left, fmt.Sprintf("%d-0", s+1))
+}
+
+func TestRacersWriteEveryEntryOnce(t *testing.T) {
+	for _, racers := range []int{2, 3} {
+		t.Run(fmt.Sprint(racers), func(t *testing.T) {
+			r := newRig(t)
+			var want []string
+			for i := range uint64(500) {
+				r.addAt(s + i)
+				want = append(want, fmt.Sprintf("%d-0", s+i))
+			}
+			errs := make([]error, racers)
+			var all sync.WaitGroup
+			for i := range racers {
+				d := r.drainer()
+				all.Go(func() { _, errs[i] = d.Run(context.Background(), win) })
+			}
+			all.Wait()
+			for _, err := range errs {
+				if class := drain.Classify(err); class != drain.None && class != drain.HeldByOther {
+					t.Errorf("a racer ended with %v", err)
+				}
+			}
+			r.want("part 00", r.ids(likesPath(0)), want...)
+			if len(r.files()) != len(event.Kinds()) {
+				t.Errorf("files: %v", slices.Collect(maps.Keys(r.files())))
+			}
+			r.settled()
+		})
+	}
+}
+
+func TestStoppingGivesBackTheLease(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s)
+	ctx, cancel := context.WithCancelCause(context.Background())
+	cancel(drain.ErrStopped)
+	_, err := r.drainer().Run(ctx, win)
+	if drain.Classify(err) != drain.Stop {
+		t.Errorf("got %v, want stopped", err)
+	}
+	r.drain(win)
+	r.settled()
+}
