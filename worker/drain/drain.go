@@ -51,7 +51,8 @@ func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log 
 
 // Run drains a window, and before it the older ones that are not drained yet,
 // oldest first. It returns a record of each that it tried, also with an error.
-func (d *Drainer) Run(ctx context.Context, w window.Window) ([]runlog.Record, error) {
+func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Record, err error) {
+	defer func() { err = orStopped(ctx, err) }()
 	if err := d.prepare(ctx); err != nil {
 		return nil, err
 	}
@@ -66,7 +67,8 @@ func (d *Drainer) Run(ctx context.Context, w window.Window) ([]runlog.Record, er
 }
 
 // RunClosed drains every closed window that is not drained yet, oldest first.
-func (d *Drainer) RunClosed(ctx context.Context) ([]runlog.Record, error) {
+func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err error) {
+	defer func() { err = orStopped(ctx, err) }()
 	if err := d.prepare(ctx); err != nil {
 		return nil, err
 	}

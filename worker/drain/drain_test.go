@@ -66,7 +66,7 @@ func TestLateEntriesGoToTheNextPart(t *testing.T) {
 	if err := r.server.Client().Del(context.Background(), r.client.Name(event.Likes)).Err(); err != nil {
 		t.Fatal(err)
 	}
-	r.addAt(s+5)
+	r.addAt(s + 5)
 	r.addRaw(event.ID{MS: s + 6}, "event", "{broken")
 	k := likes(r.drain(win))
 	if k.Late != 2 || k.Rows != 1 || k.Rejected != 1 {

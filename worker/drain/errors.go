@@ -59,3 +59,12 @@ func Classify(err error) Class {
 	}
 	return Unavailable
 }
+
+// orStopped makes an error that a stop request brought about say so: a step that
+// was cut off reports whatever broke first, a closed connection for example.
+func orStopped(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil {
+		return err
+	}
+	return errors.Join(context.Cause(ctx), err)
+}

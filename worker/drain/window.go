@@ -26,7 +26,7 @@ func (d *Drainer) drainWindow(ctx context.Context, w window.Window) (runlog.Reco
 		all.Go(func() { reports[i], errs[i] = d.drainKind(ctx, w, kind) })
 	}
 	all.Wait()
-	err := errors.Join(errs...)
+	err := orStopped(ctx, errors.Join(errs...))
 	if err != nil {
 		err = fmt.Errorf("drain window %s: %w", w, err)
 	}
