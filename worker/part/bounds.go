@@ -71,7 +71,7 @@ func (b bounds) statistics(nulls int64) *parquet.Statistics {
 // the greatest value has no short upper bound.
 func (b bounds) forIndex(typ event.Type) (short bounds, ok bool) {
 	text := typ == event.String || typ == event.StringList
-	if text && !(validPrefix(b.low) && validPrefix(b.high)) {
+	if text && (!validPrefix(b.low) || !validPrefix(b.high)) {
 		return bounds{}, false
 	}
 	short = bounds{low: shortPrefix(b.low, text), high: b.high}

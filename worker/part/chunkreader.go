@@ -51,7 +51,7 @@ func (c *chunkReader) start(f io.ReaderAt, m *parquet.ColumnMetaData) {
 
 // end returns an error unless the chunk has been read to its end.
 func (c *chunkReader) end() error {
-	_, _, err := c.level()
+	_, err := c.level()
 	switch {
 	case err == nil:
 		return errors.New("more values than the row group has rows")
@@ -61,15 +61,16 @@ func (c *chunkReader) end() error {
 	return err
 }
 
-// level yields the next pair of levels. io.EOF ends the chunk.
-func (c *chunkReader) level() (rep, def uint8, err error) {
+// level yields the next definition level: how much of the cell is there.
+// io.EOF ends the chunk.
+func (c *chunkReader) level() (uint8, error) {
 	if !c.hasPeek {
 		if err := c.peek(); err != nil {
-			return 0, 0, err
+			return 0, err
 		}
 	}
 	c.hasPeek = false
-	return c.rep, c.def, nil
+	return c.def, nil
 }
 
 // startsRow reports whether the next level begins a row; the end of the

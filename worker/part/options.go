@@ -32,7 +32,7 @@ type Options struct {
 	Compression   Compression // Zstd
 	RowGroupRows  int         // rows of a full row group: 122,880, what DuckDB calls one
 	RowGroupBytes int         // bytes of memory at which a row group is full before that: 12 MiB
-	PageRows      int         // rows of a full page: 20,000, as in pyarrow
+	PageRows      int         // rows of a full page: 10,000
 	PageBytes     int         // bytes of values of a full page before that: 1 MiB
 	DictBytes     int         // bytes at which a column gives its dictionary up: 1 MiB
 }
@@ -49,7 +49,7 @@ func (o Options) withDefaults() Options {
 	}{
 		{&o.RowGroupRows, 122_880},
 		{&o.RowGroupBytes, 12 << 20},
-		{&o.PageRows, 20_000},
+		{&o.PageRows, 10_000},
 		{&o.PageBytes, 1 << 20},
 		{&o.DictBytes, 1 << 20},
 	} {

@@ -130,7 +130,7 @@ func (c *cellReader[R]) read(r *R) (err error) {
 }
 
 func (c *cellReader[R]) readInt() (event.Int, error) {
-	_, def, err := c.chunk.level()
+	def, err := c.chunk.level()
 	if err != nil || def < c.chunk.leaf.maxDef {
 		return event.Int{}, err
 	}
@@ -139,7 +139,7 @@ func (c *cellReader[R]) readInt() (event.Int, error) {
 }
 
 func (c *cellReader[R]) readText() (event.Text, error) {
-	_, def, err := c.chunk.level()
+	def, err := c.chunk.level()
 	if err != nil || def < c.chunk.leaf.maxDef {
 		return nil, err
 	}
@@ -153,7 +153,7 @@ func (c *cellReader[R]) readList() (event.List, error) {
 	c.elements, c.arena = c.elements[:0], c.arena[:0]
 	there := c.chunk.leaf.maxDef - 2 // the definition level of an empty list
 	for ended := false; !ended; {
-		_, def, err := c.chunk.level()
+		def, err := c.chunk.level()
 		switch {
 		case err != nil:
 			return nil, err

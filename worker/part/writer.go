@@ -83,22 +83,22 @@ func (w *Writer[R]) append(r *R) error {
 }
 
 func (w *Writer[R]) appendCell(c *event.Column[R], to *columnWriter, r *R) error {
-	there := true
+	var null bool
 	switch c.Type {
 	case event.String:
 		v := *c.Text(r)
-		there = v != nil
+		null = v == nil
 		w.held += to.appendText(v)
 	case event.StringList, event.BinaryList:
 		v := *c.List(r)
-		there = v != nil
+		null = v == nil
 		w.held += to.appendList(v)
 	default:
 		v := *c.Int(r)
-		there = v.Valid
+		null = !v.Valid
 		w.held += to.appendInt(v)
 	}
-	if !there && !c.Nullable {
+	if null && !c.Nullable {
 		return fmt.Errorf("row %d has no %s, which is not nullable", w.Rows(), c.Name)
 	}
 	return nil
@@ -140,10 +140,33 @@ func (w *Writer[R]) endGroup() error {
 		}
 	}
 	w.footer.add(columns, indexes, offset, w.rows)
+	w.shrink()
 	w.rows, w.held = 0, w.measure()
 	return nil
 }
 
+// shrink gives back the buffers that a few huge rows have stretched: the
+// usual ones stay below four pages and are kept.
+func (w *Writer[R]) shrink() {
+	most := 4 * w.options.PageBytes
+	w.encoder.raw = keepBelow(w.encoder.raw, most)
+	w.encoder.compressor.out = keepBelow(w.encoder.compressor.out, most)
+	for _, c := range w.writers {
+		if c.texts != nil {
+			c.texts.arrays.bytes = keepBelow(c.texts.arrays.bytes, most)
+		}
+	}
+}
+
+// keepBelow returns the empty buffer to be reused, or none when it is larger.
+func keepBelow(buffer []byte, most int) []byte {
+	if cap(buffer) > most {
+		return nil
+	}
+	return buffer[:0]
+}
+
+// begin writes what stands before the first row group.
 func (w *Writer[R]) begin() error {
 	_, err := io.WriteString(&w.out, magic)
 	return err
