@@ -72,8 +72,9 @@ func setFooterLength(file []byte, n uint32) []byte {
 // either reading fails, or the rows are the same, because readers of rows do
 // not look at that byte (statistics, indexes).
 func TestEveryFlippedBitIsNoticed(t *testing.T) {
-	columns, m := event.RejectColumns(), testMeta(event.Likes, 0, 30)
-	good := writeSample(t, columns, Options{PageRows: 9}, m, 30, 4)
+	t.Parallel()
+	columns, m := event.RejectColumns(), testMeta(event.Likes, 0, 12)
+	good := writeSample(t, columns, Options{PageRows: 5}, m, 12, 4)
 	want := allRows(t, good, columns)
 	for i := range good {
 		bad := slices.Clone(good)

@@ -17,6 +17,7 @@ import (
 // TestEngines writes files of every kind and codec, each with the truth about
 // every cell, and has pyarrow, DuckDB, Polars and DataFusion read them.
 func TestEngines(t *testing.T) {
+	t.Parallel()
 	python := enginesPython(t)
 	dir := t.TempDir()
 	writeEngineFiles(t, dir)

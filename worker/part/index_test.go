@@ -13,6 +13,7 @@ import (
 // TestPageIndex holds the column index and the offset index of every chunk
 // against the pages and the rows that were written.
 func TestPageIndex(t *testing.T) {
+	t.Parallel()
 	for _, kind := range event.Kinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			checkIndexes(t, event.RowColumns(kind), testMeta(kind, 2500, 0))

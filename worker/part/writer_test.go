@@ -92,15 +92,16 @@ func TestWriterReportsAFullDisk(t *testing.T) {
 }
 
 func TestLongStringsAndLists(t *testing.T) {
+	t.Parallel()
 	columns := event.RowColumns(event.Posts)
 	long := bytes.Repeat([]byte("0123456789abcdef"), 1<<16) // 1 MiB
-	rows := make([]event.Row, 40)
+	rows := make([]event.Row, 15)
 	for i := range rows {
 		r := newRealistic().next(event.Posts, i, 10)
 		r.EventJSON = fmt.Appendf(nil, "%d%s", i%7, long)
 		r.Text = event.Text{}
 		r.Tags = event.List{{}, long, []byte("\x00")}
-		for range i * 100 {
+		for range i * 200 {
 			r.Tags = append(r.Tags, []byte("tag"))
 		}
 		rows[i] = *r
@@ -113,7 +114,7 @@ func TestLongStringsAndLists(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		if err := w.Close(testMeta(event.Posts, 40, 0)); err != nil {
+		if err := w.Close(testMeta(event.Posts, 15, 0)); err != nil {
 			t.Fatal(err)
 		}
 		at := 0

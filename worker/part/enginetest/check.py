@@ -39,8 +39,7 @@ class File:
     def thresholds(self, name):
         """Values at the edges of pages and row groups, the extremes, and values that are not there."""
         values = self.truth[name]
-        edges = {0, self.rows - 1, self.page_rows - 1, self.page_rows, self.group_rows - 1, self.group_rows,
-                 self.group_rows + 2 * self.page_rows, self.group_rows + 2 * self.page_rows - 1}
+        edges = {0, self.page_rows - 1, self.page_rows, self.group_rows - 1, self.group_rows, self.group_rows + 2 * self.page_rows}
         chosen = {values[i] for i in edges}
         there = [v for v in values if v is not None]
         chosen = chosen - {None} | {min(there), max(there)}
