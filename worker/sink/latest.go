@@ -6,8 +6,6 @@ import (
 	"slices"
 	"strings"
 	"time"
-
-	"datawriter/worker/event"
 )
 
 // Latest returns the start of the hour, before an instant, that holds the
@@ -26,13 +24,13 @@ func latestBelow(ctx context.Context, s Sink, layout Layout, folder string, befo
 		return time.Time{}, false, err
 	}
 	if folder != "" && strings.Count(folder, "/") == hourDepth-1 {
-		hour, ok := parseHour(layout, folder)
+		hour, _, _ := layout.span(folder)
 		found, err := hasPart(ctx, s, layout, folder, names)
-		return hour, ok && found && hour.Before(before), err
+		return hour, found, err
 	}
 	for _, name := range slices.Backward(names) {
-		if strings.HasPrefix(name, "_") {
-			continue
+		if start, _, known := layout.span(path.Join(folder, name)); !known || !start.Before(before) {
+			continue // neither a stray file nor the future can hold it
 		}
 		hour, ok, err := latestBelow(ctx, s, layout, path.Join(folder, name), before)
 		if ok || err != nil {
@@ -42,19 +40,9 @@ func latestBelow(ctx context.Context, s Sink, layout Layout, folder string, befo
 	return time.Time{}, false, nil
 }
 
-// parseHour reads the time from an hour's folder.
-func parseHour(layout Layout, folder string) (time.Time, bool) {
-	format := "2006/01/02/15"
-	if layout == Hive {
-		format = "year=2006/month=01/day=02/hour=15"
-	}
-	hour, err := time.Parse(format, folder)
-	return hour, err == nil
-}
-
 func hasPart(ctx context.Context, s Sink, layout Layout, folder string, kinds []string) (bool, error) {
 	for _, kind := range kinds {
-		if _, err := event.ParseKind(strings.TrimPrefix(kind, "kind=")); err != nil {
+		if !layout.isKind(kind) {
 			continue
 		}
 		files, err := s.List(ctx, path.Join(folder, kind))

@@ -66,17 +66,15 @@ func (l *local) Stage(_ context.Context, role string) (Staged, error) {
 
 func (l *local) List(_ context.Context, folder string) ([]string, error) {
 	entries, err := os.ReadDir(l.path(folder))
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil, nil
+	if errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+		return nil, nil // a stray file that has a folder's name is no folder either
 	}
 	if err != nil {
 		return nil, classify("list "+folder, err)
 	}
 	names := make([]string, 0, len(entries))
 	for _, entry := range entries {
-		if !strings.HasPrefix(entry.Name(), ".") {
-			names = append(names, entry.Name())
-		}
+		names = append(names, entry.Name())
 	}
 	return names, nil
 }

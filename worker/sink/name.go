@@ -47,17 +47,23 @@ func (l Layout) Path(n Name) string { return path.Join(l.Folder(n), n.file()) }
 
 // Folder returns the folder of the file's path.
 func (l Layout) Folder(n Name) string {
-	format := "2006/01/02/15/"
 	kind := n.Kind.String()
 	if l == Hive {
-		format = "year=2006/month=01/day=02/hour=15/"
 		kind = "kind=" + kind
 	}
-	folder := n.Window.Start.UTC().Format(format) + kind
+	folder := n.Window.Start.UTC().Format(l.hourFormat()) + "/" + kind
 	if n.Rejects {
 		return path.Join(rejectsFolder, folder)
 	}
 	return folder
+}
+
+// hourFormat is the time format of an hour's folder.
+func (l Layout) hourFormat() string {
+	if l == Hive {
+		return "year=2006/month=01/day=02/hour=15"
+	}
+	return "2006/01/02/15"
 }
 
 // file returns "20261123T100500Z-5m-00.parquet", a shard before the part number.
@@ -103,7 +109,10 @@ func (n *Name) parseFile(file string) (err error) {
 		return err
 	}
 	if len(fields) == 4 {
-		n.Shard = strings.TrimPrefix(fields[2], "s")
+		n.Shard, ok = strings.CutPrefix(fields[2], "s")
+		if _, err := strconv.ParseUint(n.Shard, 10, 32); !ok || err != nil {
+			return fmt.Errorf("%q is not a shard like s03", fields[2])
+		}
 	}
 	if n.Part, err = strconv.Atoi(fields[len(fields)-1]); err != nil || n.Part < 0 {
 		return fmt.Errorf("%q is not a part number", fields[len(fields)-1])

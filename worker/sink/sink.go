@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -26,8 +27,8 @@ type Sink interface {
 	// Stage opens an unpublished file on the same file system as its final
 	// name. role names it in faults: "part", "rejects" or "archive".
 	Stage(ctx context.Context, role string) (Staged, error)
-	// List returns the names, without folder, in a folder, ascending; a folder
-	// that does not exist is empty.
+	// List returns the names, without folder, of the files and folders in a
+	// folder, ascending; a folder that does not exist is empty.
 	List(ctx context.Context, folder string) ([]string, error)
 	// Open opens a published file for reading.
 	Open(ctx context.Context, path string) (File, error)
@@ -84,8 +85,8 @@ func OpenURL(place string, faults *fault.Injector) (Sink, error) {
 	return nil, fmt.Errorf("data folder %q: %w: %s:// is not supported, use a folder or file://", place, ErrMisplaced, scheme)
 }
 
-// Published lists the files of one (window, kind, shard), those of the part
-// and of its rejects, ascending by part number.
+// Published lists the files of one (window, kind, shard): the parts, then the
+// files of rejects, each ascending by part number.
 func Published(ctx context.Context, s Sink, layout Layout, n Name) ([]Name, error) {
 	var names []Name
 	for _, rejects := range []bool{false, true} {
@@ -107,6 +108,7 @@ func Published(ctx context.Context, s Sink, layout Layout, n Name) ([]Name, erro
 			}
 		}
 	}
+	slices.SortFunc(names, compareNames) // "100" stands before "11" in a listing
 	return names, nil
 }
 
