@@ -45,8 +45,10 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 	if claimed := after(before.LastDelivered); claimed.Compare(end) < 0 {
 		end = claimed
 	}
-	if err := prefetch(ctx, c.ranged(start, end), yield); err != nil {
-		return err
+	if !fault.NoLeftovers.Is() {
+		if err := prefetch(ctx, c.ranged(start, end), yield); err != nil {
+			return err
+		}
 	}
 	c.taken, c.last = 0, before.LastDelivered
 	if err := prefetch(ctx, c.fresh(), yield); err != nil {
@@ -84,7 +86,11 @@ func (c *content) fresh() source {
 				return err
 			}
 		}
-		if err := c.stream.ReadNew(ctx, page, min(left, c.size.next()), c.noack); err != nil {
+		count := min(left, c.size.next())
+		if fault.ReadsBeyond.Is() {
+			count = c.size.next()
+		}
+		if err := c.stream.ReadNew(ctx, page, count, c.noack); err != nil {
 			return err
 		}
 		c.size.learn(page)
@@ -109,6 +115,9 @@ func (c *content) undisturbed(ctx context.Context, before stream.GroupState) err
 	c.added = now.EntriesAdded
 	moved := now.EntriesRead - before.EntriesRead
 	known := before.EntriesRead != stream.Unknown && now.EntriesRead != stream.Unknown
+	if fault.NotDisturbed.Is() {
+		return nil
+	}
 	if now.LastDelivered != c.last || c.taken > 0 && (!known || moved != c.taken) {
 		return errDisturbed
 	}

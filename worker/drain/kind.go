@@ -76,7 +76,7 @@ func (a *attempt) observe(ctx context.Context) (err error) {
 	if a.server, err = a.source.Server(ctx); err != nil {
 		return err
 	}
-	now, err := a.source.Now(ctx)
+	now, err := a.now(ctx)
 	if err != nil {
 		return err
 	}
@@ -110,6 +110,9 @@ func (a *attempt) takeLease(ctx context.Context) (release func() error, err erro
 }
 
 func (a *attempt) fence(ctx context.Context) error {
+	if fault.NoFence.Is() {
+		return nil
+	}
 	if err := a.stream.Fence(ctx, a.window.EndMS()); err != nil {
 		return err
 	}
@@ -156,6 +159,11 @@ func (a *attempt) round(ctx context.Context) (err error) {
 	a.total.Added = a.content.added
 	if !out.needed(a.published) { // 10
 		return nil
+	}
+	if fault.SettlesFirst.Is() {
+		if err := a.remove(ctx); err != nil {
+			return err
+		}
 	}
 	return out.publish(ctx) // 11, 12
 }

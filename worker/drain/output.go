@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"datawriter/worker/event"
+	"datawriter/worker/fault"
 	"datawriter/worker/part"
 	"datawriter/worker/sink"
 )
@@ -65,6 +66,9 @@ func (o *output) needed(l listing) bool {
 // publish seals both files, the rejects first, and gives them their names, the
 // rejects first: a crash between the two leaves rejects that the ledger knows.
 func (o *output) publish(ctx context.Context) error {
+	if fault.LateNumber.Is() {
+		_ = o.a.list(ctx)
+	}
 	meta := o.meta()
 	if o.rejects.count > 0 {
 		if err := o.rejects.seal(ctx, o, meta); err != nil {
@@ -74,13 +78,20 @@ func (o *output) publish(ctx context.Context) error {
 	if err := o.rows.seal(ctx, o, meta); err != nil {
 		return err
 	}
+	if fault.RejectsLast.Is() {
+		if err := o.rows.publish(o, meta.Part, false); err != nil {
+			return err
+		}
+	}
 	if o.rejects.count > 0 {
 		if err := o.rejects.publish(o, meta.Part, true); err != nil {
 			return err
 		}
 	}
-	if err := o.rows.publish(o, meta.Part, false); err != nil {
-		return err
+	if !fault.RejectsLast.Is() {
+		if err := o.rows.publish(o, meta.Part, false); err != nil {
+			return err
+		}
 	}
 	o.count(meta)
 	return nil

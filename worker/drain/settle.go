@@ -30,6 +30,9 @@ func (a *attempt) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	if fault.NoSweep.Is() {
+		return nil
+	}
 	vanished, err := a.stream.SweepPending(ctx, a.server.RunID, a.window.StartMS(), a.window.EndMS())
 	if err != nil {
 		return err
@@ -40,6 +43,9 @@ func (a *attempt) settle(ctx context.Context) error {
 }
 
 func (a *attempt) harden(ctx context.Context) error {
+	if fault.NoHarden.Is() {
+		return nil
+	}
 	for _, rejects := range []bool{false, true} {
 		if err := a.sink.Harden(ctx, a.cfg.Layout.Folder(a.name(0, rejects))); err != nil {
 			return err
@@ -50,6 +56,9 @@ func (a *attempt) harden(ctx context.Context) error {
 
 // remove takes the cheapest way that deletes exactly what is in the ledger.
 func (a *attempt) remove(ctx context.Context) error {
+	if fault.SettlesRange.Is() {
+		return a.source.Redis().XTrimMinID(ctx, a.stream.Name(), fmt.Sprint(a.window.EndMS())).Err()
+	}
 	if a.settling.Len() <= deletePage {
 		return a.deletePages(ctx)
 	}

@@ -1,7 +1,8 @@
 // Package fault names the durable steps of a drain and lets a test make any of
 // them go wrong: the process is killed or stopped right behind it, or the step
-// answers an I/O error. It owns the names and the trigger; it knows nothing of
-// what the steps do.
+// answers an I/O error. It also traces what has been made durable, from which a
+// test knows what a loss of power would undo. It owns the names, the trigger
+// and the trace; it knows nothing of what the steps do.
 //
 // An Injector travels through configurations like any other dependency. A nil
 // Injector, which is what every production run has, does nothing.
@@ -9,6 +10,7 @@ package fault
 
 import (
 	"fmt"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -63,12 +65,14 @@ func Points() []Point {
 	return append(points, Settled, Trimmed, Swept, Released, Logged)
 }
 
-// Injector makes one point go wrong, the nth time it is reached.
+// Injector makes one point go wrong, the nth time it is reached, and writes the
+// trace; either may be all that it does.
 type Injector struct {
 	point  Point
 	nth    int64
 	action string
 	seen   atomic.Int64
+	trace  *os.File
 }
 
 // actions are what can happen at a point, beside the error numbers.
@@ -80,29 +84,71 @@ const (
 var errnos = map[string]syscall.Errno{"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC}
 
 // Parse reads "POINT=ACTION" or "POINT#N=ACTION", where ACTION is kill, stop,
-// EIO or ENOSPC and N counts from 1. The empty text is no fault.
+// EIO or ENOSPC and N counts from 1, and "trace=FILE", which is created; a comma
+// joins the two. The empty text is no fault.
 func Parse(spec string) (*Injector, error) {
 	if spec == "" {
 		return nil, nil
 	}
-	at, action, ok := strings.Cut(spec, "=")
+	in := &Injector{}
+	for clause := range strings.SplitSeq(spec, ",") {
+		at, action, ok := strings.Cut(clause, "=")
+		if !ok {
+			return nil, fmt.Errorf("fault %q: write POINT=kill, stop, EIO or ENOSPC, or trace=FILE", clause)
+		}
+		parse := in.parseFault
+		if at == "trace" {
+			parse = in.openTrace
+		}
+		if err := parse(at, action); err != nil {
+			return nil, fmt.Errorf("fault %q: %w", clause, err)
+		}
+	}
+	return in, nil
+}
+
+func (in *Injector) parseFault(at, action string) error {
 	name, count, counted := strings.Cut(at, "#")
-	in := &Injector{point: Point(name), nth: 1, action: action}
+	in.point, in.nth, in.action = Point(name), 1, action
 	if counted {
 		n, err := strconv.ParseInt(count, 10, 64)
 		if err != nil || n < 1 {
-			return nil, fmt.Errorf("fault %q: %q is not a count from 1", spec, count)
+			return fmt.Errorf("%q is not a count from 1", count)
 		}
 		in.nth = n
 	}
-	_, isErrno := errnos[action]
-	if !ok || !isErrno && action != kill && action != stop {
-		return nil, fmt.Errorf("fault %q: write POINT=kill, stop, EIO or ENOSPC", spec)
+	if _, isErrno := errnos[action]; !isErrno && action != kill && action != stop {
+		return fmt.Errorf("%q is none of kill, stop, EIO, ENOSPC", action)
 	}
 	if !slices.Contains(Points(), in.point) {
-		return nil, fmt.Errorf("fault %q: there is no point %q", spec, name)
+		return fmt.Errorf("there is no point %q", name)
 	}
-	return in, nil
+	return nil
+}
+
+// openTrace opens the trace for appending, so that several processes, one after
+// the other or side by side, tell one story.
+func (in *Injector) openTrace(_, name string) (err error) {
+	in.trace, err = os.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_APPEND, 0o644)
+	return err
+}
+
+// What a line of the trace says happened to the names that follow it.
+const (
+	TraceFired   = "fired"   // the fault, at this point
+	TraceContent = "content" // of this temporary file is on disk
+	TraceFolder  = "folder"  // of this name may be created next
+	TraceLinked  = "linked"  // this temporary file has this final name
+	TraceNames   = "names"   // in this folder are on disk
+)
+
+// Trace appends a line of fields that tabs separate.
+func (in *Injector) Trace(what string, names ...string) {
+	if in == nil || in.trace == nil {
+		return
+	}
+	// One write, so that lines of several processes do not mix.
+	_, _ = in.trace.WriteString(strings.Join(append([]string{what}, names...), "\t") + "\n")
 }
 
 // At is called directly behind the step that the point names. It returns only
@@ -111,6 +157,7 @@ func (in *Injector) At(p Point) {
 	if in == nil || in.point != p || errnos[in.action] != 0 || in.seen.Add(1) != in.nth {
 		return
 	}
+	in.Trace(TraceFired, string(p))
 	signal := syscall.SIGKILL
 	if in.action == stop {
 		signal = syscall.SIGSTOP
@@ -127,5 +174,6 @@ func (in *Injector) Error(p Point) error {
 	if in == nil || in.point != p || errnos[in.action] == 0 || in.seen.Add(1) != in.nth {
 		return nil
 	}
+	in.Trace(TraceFired, string(p))
 	return errnos[in.action]
 }

@@ -96,7 +96,7 @@ func (l *local) Open(_ context.Context, name string) (File, error) {
 // root: an earlier run may have created them and been killed before it synced
 // them, so that "it exists" says nothing of durability.
 func (l *local) Harden(_ context.Context, folder string) error {
-	if err := syncFolder(l.path(folder)); errors.Is(err, fs.ErrNotExist) {
+	if err := l.syncFolder(folder); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	} else if err != nil {
 		return classify("sync "+folder, err)
@@ -117,7 +117,7 @@ func (l *local) hardenName(folder string) error {
 		return nil
 	}
 	parent := path.Dir(folder)
-	if err := syncFolder(l.path(parent)); err != nil {
+	if err := l.syncFolder(parent); err != nil {
 		return classify("sync "+parent, err)
 	}
 	l.hardened[folder] = true
@@ -141,6 +141,18 @@ func (l *local) RemoveAbandoned(age time.Duration) (int, error) {
 		}
 	}
 	return removed, nil
+}
+
+// syncFolder makes the names in a folder of the archive durable.
+func (l *local) syncFolder(folder string) error {
+	if fault.NoFolderSync.Is() {
+		return nil
+	}
+	err := syncFolder(l.path(folder))
+	if err == nil {
+		l.faults.Trace(fault.TraceNames, l.path(folder))
+	}
+	return err
 }
 
 func (l *local) path(name string) string { return filepath.Join(l.root, filepath.FromSlash(name)) }

@@ -37,14 +37,21 @@ func (s *staged) ReadAt(p []byte, off int64) (int, error) { return s.file.ReadAt
 func (s *staged) Size() int64 { return s.size }
 
 func (s *staged) Sync() error {
-	err := s.faults.Error(fault.Of(s.role, fault.Synced))
-	if err == nil {
-		err = s.file.Sync()
-	}
-	if err != nil {
+	if err := s.syncContent(); err != nil && !fault.IgnoresIOError.Is() {
 		return classify("sync", err)
 	}
 	s.faults.At(fault.Of(s.role, fault.Synced))
+	return nil
+}
+
+func (s *staged) syncContent() error {
+	if err := s.faults.Error(fault.Of(s.role, fault.Synced)); err != nil || fault.NoContentSync.Is() {
+		return err
+	}
+	if err := s.file.Sync(); err != nil {
+		return err
+	}
+	s.faults.Trace(fault.TraceContent, s.file.Name())
 	return nil
 }
 
@@ -52,12 +59,13 @@ func (s *staged) Sync() error {
 // removes the temporary name and syncs every folder on the way.
 func (s *staged) Publish(name string) error {
 	folder := path.Dir(name)
+	s.faults.Trace(fault.TraceFolder, s.path(folder))
 	if err := os.MkdirAll(s.path(folder), 0o755); err != nil {
 		return classify("create "+folder, err)
 	}
 	err := s.faults.Error(fault.Of(s.role, fault.Linked))
 	if err == nil {
-		err = os.Link(s.file.Name(), s.path(name))
+		err = link(s.file.Name(), s.path(name))
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
@@ -65,6 +73,7 @@ func (s *staged) Publish(name string) error {
 	if err != nil {
 		return classify("link "+name, err)
 	}
+	s.faults.Trace(fault.TraceLinked, s.file.Name(), s.path(name))
 	s.faults.At(fault.Of(s.role, fault.Linked))
 	if err := s.unlink(); err != nil {
 		return err
@@ -78,6 +87,14 @@ func (s *staged) Publish(name string) error {
 	}
 	s.faults.At(fault.Of(s.role, fault.Hardened))
 	return nil
+}
+
+// link gives a file a second name, if that is free.
+func link(from, to string) error {
+	if fault.Replaces.Is() {
+		return os.Rename(from, to)
+	}
+	return os.Link(from, to)
 }
 
 // Discard closes the file and removes its temporary name.

@@ -1,17 +1,13 @@
 package stream
 
-import (
-	"context"
-
-	"github.com/redis/go-redis/v9"
-)
+import "context"
 
 // fence raises last-generated-id to the largest ID before E.
 // KEYS[1] stream; ARGV[1] E-1 in milliseconds. Returns 1 when it raised it.
 // A bare XSETID can also move the ID back, so it is compared first. Comparing
 // milliseconds suffices, and they are exact in Lua's doubles: at E-1 the fence
 // is the largest ID of that millisecond, and setting it twice changes nothing.
-var fence = redis.NewScript(`#!lua flags=allow-oom
+var fence = newScript(`#!lua flags=allow-oom
 local info = redis.call('XINFO', 'STREAM', KEYS[1])
 local last
 for i = 1, #info, 2 do

@@ -24,7 +24,7 @@ type GroupState struct {
 // createGroup creates the stream and the group where they are missing.
 // KEYS[1] stream; ARGV[1] group. Returns 1 when it created the group, else 0.
 // The group starts at 0, never at $: entries that came before it are content.
-var createGroup = redis.NewScript(`#!lua flags=allow-oom
+var createGroup = newScript(`#!lua flags=allow-oom
 local made = redis.pcall('XGROUP', 'CREATE', KEYS[1], ARGV[1], '0', 'MKSTREAM', 'ENTRIESREAD', '0')
 if not made.err then return 1 end
 if string.find(made.err, 'BUSYGROUP', 1, true) then return 0 end
@@ -87,7 +87,7 @@ func (s *Stream) groupState(g redis.XInfoGroup, info *redis.XInfoStream, groups 
 // what the group has passed and somebody keeps, and what came since E. Both are
 // few when the drain is up to date. Otherwise the entries themselves are counted.
 // lag would be cheaper still, but is null or wrong after deletions.
-var countUnread = redis.NewScript(`#!lua flags=allow-oom
+var countUnread = newScript(`#!lua flags=allow-oom
 local key, group, stop, most = KEYS[1], ARGV[1], ARGV[2] .. '-0', tonumber(ARGV[3])
 local cursor
 for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do

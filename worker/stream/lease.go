@@ -6,8 +6,6 @@ import (
 	"errors"
 	"fmt"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // ErrHeld: another run holds the stream and keeps renewing its lease.
@@ -23,19 +21,19 @@ type Lease struct {
 
 // takeLease: KEYS[1] lease; ARGV[1] token, ARGV[2] milliseconds.
 // Returns {1, ttl} when taken, else {0, milliseconds that the holder has left}.
-var takeLease = redis.NewScript(`#!lua flags=allow-oom
+var takeLease = newScript(`#!lua flags=allow-oom
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {1, tonumber(ARGV[2])} end
 return {0, redis.call('PTTL', KEYS[1])}
 `)
 
 // keepLease: KEYS[1] lease; ARGV[1] token, ARGV[2] milliseconds. Returns 1 when still ours.
-var keepLease = redis.NewScript(`#!lua flags=allow-oom
+var keepLease = newScript(`#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('PEXPIRE', KEYS[1], ARGV[2])
 `)
 
 // dropLease: KEYS[1] lease; ARGV[1] token. Returns 1 when it was ours.
-var dropLease = redis.NewScript(`#!lua flags=allow-oom
+var dropLease = newScript(`#!lua flags=allow-oom
 if redis.call('GET', KEYS[1]) ~= ARGV[1] then return 0 end
 return redis.call('DEL', KEYS[1])
 `)

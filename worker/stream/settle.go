@@ -4,8 +4,6 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/redis/go-redis/v9"
-
 	"datawriter/worker/event"
 )
 
@@ -27,7 +25,7 @@ end
 //
 // Another group still needs an entry that it has not been given, or that stands
 // in its pending list.
-var settle = redis.NewScript(`#!lua flags=allow-oom
+var settle = newScript(`#!lua flags=allow-oom
 ` + sameServer + `
 local key, group = KEYS[1], ARGV[2]
 local ids = {unpack(ARGV, 4)}
@@ -106,7 +104,7 @@ func (s *Stream) settle(ctx context.Context, runID, mode string, ids []event.ID)
 // The condition: no other group, no entry below S, and as many entries in
 // [S,E) as the caller knows to be in the ledger. The fence lets none be added,
 // and the same server has lost none by rollback, so equal numbers are equal sets.
-var trim = redis.NewScript(`#!lua flags=allow-oom
+var trim = newScript(`#!lua flags=allow-oom
 ` + sameServer + `
 local key, most = KEYS[1], tonumber(ARGV[7])
 local groups = redis.call('XINFO', 'GROUPS', key)
@@ -135,7 +133,7 @@ func (s *Stream) Trim(ctx context.Context, runID string, startMS, endMS uint64, 
 // sweep acks what is pending below E although its entry is gone.
 // KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] S and ARGV[4] E in
 // milliseconds, ARGV[5] most to touch. Returns the number of such IDs.
-var sweep = redis.NewScript(`#!lua flags=allow-oom
+var sweep = newScript(`#!lua flags=allow-oom
 ` + sameServer + `
 local key, group = KEYS[1], ARGV[2]
 local gone = {}

@@ -1,0 +1,31 @@
+package stream
+
+import (
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/fault"
+)
+
+// newScript returns a script of this package.
+func newScript(text string) *redis.Script {
+	for _, m := range scriptMutants {
+		if m.mutant.Is() {
+			text = strings.Replace(text, m.was, m.is, 1)
+		}
+	}
+	return redis.NewScript(text)
+}
+
+// scriptMutants are the mutants that lie in a script's text.
+var scriptMutants = []struct {
+	mutant  fault.Mutant
+	was, is string
+}{
+	{fault.NeedsMemory, " flags=allow-oom", ""},
+	{fault.GroupAtEnd, "ARGV[1], '0'", "ARGV[1], '$'"},
+	{fault.SettlesAnyone, "~= ARGV[1] then\n", "== 'nobody' then\n"},
+	{fault.SettlesForAll, "of['name'] ~= group", "false"},
+	{fault.FenceGoesBack, "then return 0 end\nredis.call('XSETID'", "then end\nredis.call('XSETID'"},
+}
