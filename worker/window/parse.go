@@ -41,15 +41,24 @@ func lengthTo(start time.Time, to string) (time.Duration, error) {
 
 // ParseLength reads a window length: "5m", "300s" or "PT5M".
 func ParseLength(s string) (time.Duration, error) {
+	length, err := parseDuration(s)
+	if err != nil {
+		return 0, fmt.Errorf("length %q is not a duration: write 5m, 300s or PT5M", s)
+	}
+	return length, CheckLength(length)
+}
+
+// parseDuration reads "24h", or in the form of ISO 8601 "PT24H".
+func parseDuration(s string) (time.Duration, error) {
 	text := s
 	if iso, ok := strings.CutPrefix(s, "PT"); ok {
 		text = strings.ToLower(iso)
 	}
 	length, err := time.ParseDuration(text)
 	if err != nil {
-		return 0, fmt.Errorf("length %q is not a duration: write 5m, 300s or PT5M", s)
+		return 0, fmt.Errorf("%q is neither a time with an offset like 2026-11-23T10:05:00Z nor a duration like 24h", s)
 	}
-	return length, CheckLength(length)
+	return length, nil
 }
 
 func parseTime(s string) (time.Time, error) {
