@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/base32"
 	"fmt"
+	"io"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
@@ -120,39 +121,73 @@ func (g *realistic) post(r *event.Row) {
 func BenchmarkWrite(b *testing.B) {
 	for _, kind := range event.Kinds() {
 		for _, codec := range codecs() {
-			b.Run(fmt.Sprintf("%s/%s", kind, codec), func(b *testing.B) { benchmarkWrite(b, kind, codec, 67_000) })
+			b.Run(fmt.Sprintf("%s/%s", kind, codec), func(b *testing.B) { benchmarkWrite(b, kind, codec) })
 		}
 	}
 }
 
-func benchmarkWrite(b *testing.B, kind event.Kind, codec Compression, count int) {
-	g := newRealistic()
-	rows := make([]event.Row, count)
+// windowRows is how many likes a window of five minutes brings.
+const windowRows = 67_000
+
+func realisticRows(kind event.Kind) []event.Row {
+	g, rows := newRealistic(), make([]event.Row, windowRows)
 	for i := range rows {
-		rows[i] = *g.next(kind, i, count/300)
+		rows[i] = *g.next(kind, i, windowRows/300)
 	}
+	return rows
+}
+
+func benchmarkWrite(b *testing.B, kind event.Kind, codec Compression) {
+	rows := realisticRows(kind)
 	var file bytes.Buffer
 	runtime.GC()
 	b.ReportAllocs()
 	b.ResetTimer()
 	for b.Loop() {
 		file.Reset()
-		w := NewWriter(&file, event.RowColumns(kind), Options{Compression: codec})
-		for i := range rows {
-			if err := w.Append(&rows[i]); err != nil {
-				b.Fatal(err)
-			}
-		}
-		if err := w.Close(testMeta(kind, int64(count), 0)); err != nil {
-			b.Fatal(err)
-		}
+		writeRows(b, &file, kind, codec, rows)
 	}
-	b.ReportMetric(float64(count)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
-	b.ReportMetric(float64(file.Len())/float64(count), "bytes/row")
+	b.ReportMetric(float64(windowRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+	b.ReportMetric(float64(file.Len())/windowRows, "bytes/row")
 	if dir := os.Getenv("DATAWRITER_BENCH_FILES"); dir != "" {
 		name := fmt.Sprintf("%s.%s.parquet", kind, codec)
 		if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o600); err != nil {
 			b.Fatal(err)
 		}
+	}
+}
+
+func writeRows(tb testing.TB, to io.Writer, kind event.Kind, codec Compression, rows []event.Row) {
+	w := NewWriter(to, event.RowColumns(kind), Options{Compression: codec})
+	for i := range rows {
+		if err := w.Append(&rows[i]); err != nil {
+			tb.Fatal(err)
+		}
+	}
+	if err := w.Close(testMeta(kind, int64(len(rows)), 0)); err != nil {
+		tb.Fatal(err)
+	}
+}
+
+// BenchmarkRead reads a window's likes: what identifies them, and all of them.
+func BenchmarkRead(b *testing.B) {
+	var file bytes.Buffer
+	writeRows(b, &file, event.Likes, Zstd, realisticRows(event.Likes))
+	f := openBytes(b, file.Bytes())
+	for name, read := range map[string]func() error{
+		"identities": func() error { return f.Identities(func(event.ID, uint64) error { return nil }) },
+		"rows": func() error {
+			return ReadRows(f, event.RowColumns(event.Likes), func(*event.Row) error { return nil })
+		},
+	} {
+		b.Run(name, func(b *testing.B) {
+			b.ReportAllocs()
+			for b.Loop() {
+				if err := read(); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(windowRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
+		})
 	}
 }

@@ -54,7 +54,8 @@ func unpack(data []byte, i int, width uint) uint64 {
 	return v & (1<<width - 1)
 }
 
-// loadWord reads up to eight bytes, little-endian.
+// loadWord reads up to eight bytes, little-endian; the end of a page is
+// rarely a whole word.
 func loadWord(data []byte) uint64 {
 	if len(data) >= 8 {
 		return binary.LittleEndian.Uint64(data)

@@ -140,7 +140,8 @@ func (c *chunkReader) nextPage() error {
 	return c.startPage(header.DataPageHeader, page)
 }
 
-// readPage returns a page's header and its bytes, decompressed.
+// readPage returns a page's header and its bytes, decompressed. The checksum
+// is compared first, so that nothing decodes what a disk has changed.
 func (c *chunkReader) readPage() (*parquet.PageHeader, []byte, error) {
 	header, err := c.readHeader()
 	if err != nil {
@@ -169,6 +170,8 @@ func (c *chunkReader) readPage() (*parquet.PageHeader, []byte, error) {
 }
 
 func (c *chunkReader) readHeader() (*parquet.PageHeader, error) {
+	// Thrift does not say how long a structure is before it has been read, so
+	// it reads from a copy of what lies ahead.
 	ahead, err := c.input.Peek(int(min(maxHeader, c.bytes)))
 	if err != nil && !errors.Is(err, io.EOF) {
 		return nil, err

@@ -22,6 +22,8 @@ type columnWriter struct {
 }
 
 // chunk is what a footer will say about the finished pages, and the pages.
+// They wait in memory until the row group is full, since a chunk is one
+// stretch of the file and the rows fill all chunks at once.
 type chunk struct {
 	pages     []pageEntry
 	data      spool
@@ -55,7 +57,9 @@ func newColumnWriter(l leaf, pool *blockPool, dictBytes int) *columnWriter {
 	return c
 }
 
-// The three appends take one row's cell and return the bytes of memory that it costs.
+// The three appends take one row's cell and return the bytes of memory that
+// it costs. A null takes a definition level and no value: that is all that
+// Parquet keeps of it.
 
 func (c *columnWriter) appendInt(v event.Int) int {
 	c.rows++
@@ -84,6 +88,9 @@ func (c *columnWriter) level(there bool) bool {
 	return there
 }
 
+// appendList takes a list as its elements; the repetition level is 0 for the
+// first, which begins the row, and 1 for the others. A null or empty list is
+// one level without a value, and which of the two its definition level says.
 func (c *columnWriter) appendList(v event.List) int {
 	c.rows++
 	if len(v) == 0 {
@@ -137,6 +144,8 @@ func (c *columnWriter) endPage(e *pageEncoder) error {
 	return nil
 }
 
+// encode lays the page out as version 1 does: repetition levels, definition
+// levels, values, all compressed together.
 func (c *columnWriter) encode(e *pageEncoder) ([]byte, parquet.Encoding) {
 	raw := e.raw[:0]
 	if c.leaf.maxRep > 0 {
@@ -190,8 +199,8 @@ func (k *chunk) count(typ parquet.PageType, encoding parquet.Encoding) {
 	k.encodings[i].Count++
 }
 
-// endChunk writes the chunk to w, dictionary first, describes it, and begins
-// the next one.
+// endChunk writes the chunk to w, describes it, and begins the next one. The
+// dictionary stands first, though it is known last: that is why pages wait.
 func (c *columnWriter) endChunk(w *countingWriter, e *pageEncoder) (*parquet.ColumnChunk, *chunkIndex, error) {
 	if err := c.endPage(e); err != nil {
 		return nil, nil, err

@@ -120,6 +120,8 @@ func (d *deltaReader) next() (int64, error) {
 	return d.value, nil
 }
 
+// startMiniBlock begins the next miniblock. Each takes at least a byte of
+// the block's header, so the data bounds how many numbers can be claimed.
 func (d *deltaReader) startMiniBlock() error {
 	if len(d.widths) == 0 {
 		if err := d.startBlock(); err != nil {

@@ -23,8 +23,10 @@ func newDictionary() *dictionary {
 // size returns the bytes of the values in PLAIN: those of the dictionary page.
 func (d *dictionary) size() int { return len(d.values.bytes) + 4*len(d.values.ends) }
 
-// held returns the bytes of memory in use.
-func (d *dictionary) held() int { return len(d.values.bytes) + 12*len(d.values.ends) + 4*len(d.slots) }
+// held returns the bytes of memory that the values take: themselves, and per
+// value an end, a hash and two to four slots. An empty dictionary counts as
+// nothing, so that a row group is never full before its first row.
+func (d *dictionary) held() int { return len(d.values.bytes) + (8+4+4*4)*len(d.values.ends) }
 
 func (d *dictionary) reset() {
 	d.values.reset()

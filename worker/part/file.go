@@ -103,7 +103,9 @@ func readAt(f io.ReaderAt, p []byte, offset int64) error {
 	return fmt.Errorf("read %d bytes at %d: %w", len(p), offset, err)
 }
 
-// matchSchema finds out which of the two kinds of files this is.
+// matchSchema finds out which of the two kinds of files this is. The schema
+// must be equal in everything: a column that is missing, or nullable where it
+// was not, is a file of another version and would be misread.
 func (f *File) matchSchema() error {
 	parts, rejects := leavesOf(event.RowColumns(f.meta.Kind)), leavesOf(event.RejectColumns())
 	switch {
@@ -136,6 +138,8 @@ func (f *File) checkCounts() error {
 	return nil
 }
 
+// checkGroup makes sure that a chunk can be looked up by its leaf and read
+// without leaving the file's data.
 func (f *File) checkGroup(g *parquet.RowGroup, end int64) error {
 	if len(g.Columns) != len(f.leaves) {
 		return fmt.Errorf("%d column chunks for %d columns", len(g.Columns), len(f.leaves))

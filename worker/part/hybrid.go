@@ -90,6 +90,7 @@ func (h *hybridReader) next() (uint32, error) {
 	return uint32(v), nil
 }
 
+// header begins the next run or group.
 func (h *hybridReader) header() error {
 	head, rest, err := cutUvarint(h.data)
 	if err != nil {
@@ -104,6 +105,8 @@ func (h *hybridReader) header() error {
 	return h.startRun(head>>1, rest)
 }
 
+// startPacked checks the claimed length before it multiplies it, so that no
+// claim overflows.
 func (h *hybridReader) startPacked(groups uint64, rest []byte) error {
 	if groups > uint64(len(rest))+1 || groups*uint64(h.width) > uint64(len(rest)) {
 		return errTruncated

@@ -3,6 +3,8 @@ package part
 import "io"
 
 // spoolBlock is the unit in which finished pages wait for their row group.
+// Blocks instead of one growing buffer per column: nothing is copied as a
+// chunk grows, and a row group's size is the memory that it takes.
 const spoolBlock = 64 << 10
 
 // blockPool keeps free blocks for all columns of a writer, so that what one

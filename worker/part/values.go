@@ -158,9 +158,11 @@ func (v *textValues) resetChunk() {
 	v.reset()
 	v.used, v.closed = false, false
 	switch {
-	case v.dict != nil:
-		v.dict.reset()
-	case !v.unique:
+	case v.unique:
+		v.dict = nil
+	case v.dict == nil || v.dict.size() > 2*v.limit: // one that a huge value has stretched is not kept
 		v.dict = newDictionary()
+	default:
+		v.dict.reset()
 	}
 }

@@ -62,10 +62,8 @@ func (w *Writer[R]) append(r *R) error {
 	if w.closed {
 		return errors.New("append to a closed part")
 	}
-	if w.Rows() == 0 {
-		if err := w.begin(); err != nil {
-			return err
-		}
+	if err := w.begin(); err != nil {
+		return err
 	}
 	for i := range w.columns {
 		if err := w.appendCell(&w.columns[i], w.writers[i], r); err != nil {
@@ -104,6 +102,8 @@ func (w *Writer[R]) appendCell(c *event.Column[R], to *columnWriter, r *R) error
 	return nil
 }
 
+// endFullPages ends the pages that this row has filled. Columns fill at
+// their own pace: a page of one need not span the rows of a page of another.
 func (w *Writer[R]) endFullPages() error {
 	ended := false
 	for _, c := range w.writers {
@@ -121,6 +121,8 @@ func (w *Writer[R]) endFullPages() error {
 	return nil
 }
 
+// measure returns what appendCell has been adding up, now that a page has
+// shrunk to its compressed size.
 func (w *Writer[R]) measure() (held int) {
 	for _, c := range w.writers {
 		held += c.held()
@@ -166,8 +168,11 @@ func keepBelow(buffer []byte, most int) []byte {
 	return buffer[:0]
 }
 
-// begin writes what stands before the first row group.
+// begin writes what stands before the first row group, once.
 func (w *Writer[R]) begin() error {
+	if w.out.written > 0 {
+		return nil
+	}
 	_, err := io.WriteString(&w.out, magic)
 	return err
 }
@@ -190,10 +195,8 @@ func (w *Writer[R]) close(m Meta) error {
 	if err := w.check(m); err != nil {
 		return err
 	}
-	if w.Rows() == 0 {
-		if err := w.begin(); err != nil {
-			return err
-		}
+	if err := w.begin(); err != nil {
+		return err
 	}
 	if w.rows > 0 {
 		if err := w.endGroup(); err != nil {
@@ -203,7 +206,8 @@ func (w *Writer[R]) close(m Meta) error {
 	return w.footer.write(&w.out, w.encoder.thrift, w.leaves, m)
 }
 
-// check refuses a Meta that contradicts the rows.
+// check refuses a Meta that contradicts the rows: a footer that lies about
+// its file would be found out only after the entries have left Redis.
 func (w *Writer[R]) check(m Meta) error {
 	name, counted := "rows", m.Rows
 	if _, rejects := any((*R)(nil)).(*event.Reject); rejects {
@@ -215,7 +219,8 @@ func (w *Writer[R]) check(m Meta) error {
 	return nil
 }
 
-// countingWriter knows its position.
+// countingWriter knows its position, since a footer points at everything by
+// its offset and an io.Writer cannot be asked.
 type countingWriter struct {
 	w       io.Writer
 	written int64
