@@ -1,6 +1,7 @@
 package simulate
 
 import (
+	"math"
 	"sync"
 	"time"
 
@@ -48,7 +49,8 @@ type tally struct {
 }
 
 func newTally(o *Options) *tally {
-	t := &tally{started: time.Now(), onAdded: o.OnAdded}
+	t := &tally{onAdded: o.OnAdded}
+	t.start()
 	t.result.Kinds = make(map[event.Kind]KindCount)
 	t.result.Reasons = make(map[event.Reason]int64)
 	t.result.Skipped = make(map[string]int64)
@@ -56,6 +58,13 @@ func newTally(o *Options) *tally {
 		t.result.Window = &o.Window
 	}
 	return t
+}
+
+// start begins the time that Seconds and Rate refer to.
+func (t *tally) start() {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.started = time.Now()
 }
 
 // added counts one acknowledged entry; mu is held.
@@ -98,9 +107,10 @@ func (t *tally) now() Result {
 	t.mu.Lock()
 	defer t.mu.Unlock()
 	r := t.result
-	r.Seconds = time.Since(t.started).Seconds()
-	if r.Seconds > 0 {
-		r.Rate = float64(r.Added) / r.Seconds
+	passed := time.Since(t.started)
+	r.Seconds = passed.Round(time.Microsecond).Seconds()
+	if passed > 0 {
+		r.Rate = math.Round(float64(r.Added)/passed.Seconds()*10) / 10
 	}
 	return r
 }

@@ -7,6 +7,7 @@ import (
 	"sync"
 	"time"
 
+	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
 	"datawriter/worker/stream"
@@ -36,6 +37,7 @@ func Run(ctx context.Context, client *stream.Client, o Options) (Result, error) 
 	if err := p.look(ctx); err != nil {
 		return t.now(), err
 	}
+	warnOfFuture(ctx, client, &o)
 	if o.IgnoreMemory {
 		p = newPressure(client, o.Log) // full speed, and nobody watches it
 	}
@@ -49,10 +51,22 @@ func Run(ctx context.Context, client *stream.Client, o Options) (Result, error) 
 		watchers.Go(func() { p.watch(background) })
 	}
 	watchers.Go(func() { report(background, &o, t, p) })
+	t.start()
 	err = pump(ctx, client, &o, f, t)
 	stop()
 	watchers.Wait()
 	return t.now(), err
+}
+
+// warnOfFuture says what explicit IDs ahead of Redis's clock do: the entries of
+// other producers queue up behind them, in a window that is not theirs.
+func warnOfFuture(ctx context.Context, client *stream.Client, o *Options) {
+	if !o.explicit() {
+		return
+	}
+	if now, err := client.Now(ctx); err == nil && now.Before(o.Window.End()) {
+		o.Log.Warn("the window is not over yet: until it is, live entries get IDs at its end", zap.Stringer("window", o.Window))
+	}
 }
 
 // newFeed wires what makes the entries.
@@ -100,7 +114,7 @@ func pump(ctx context.Context, client *stream.Client, o *Options, f *feeder, t *
 	for b := range f.out { // left behind when every sender has failed
 		t.note(func(r *Result) { r.Unsent += int64(len(b.additions)) })
 	}
-	if err == nil && ctx.Err() != nil && f.left > 0 {
+	if err == nil && ctx.Err() != nil && (f.left > 0 || t.now().Unsent > 0) {
 		err = context.Cause(ctx)
 	}
 	return err
