@@ -11,6 +11,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -66,6 +67,9 @@ type Kind struct {
 	Error      string                 `json:"error,omitempty"`
 }
 
+// extension ends the name of every day's file.
+const extension = ".jsonl"
+
 // Log is the run log below one state folder. Several processes may append at once.
 type Log struct{ folder string }
 
@@ -90,7 +94,7 @@ func (l *Log) Append(r Record) error {
 
 // file returns the path of a day's file.
 func (l *Log) file(day time.Time) string {
-	return filepath.Join(l.folder, day.UTC().Format(time.DateOnly)+".jsonl")
+	return filepath.Join(l.folder, day.UTC().Format(time.DateOnly)+extension)
 }
 
 func appendLine(name string, line []byte) (err error) {
@@ -103,7 +107,11 @@ func appendLine(name string, line []byte) (err error) {
 	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
 		return err
 	}
-	unfinished, err := endsUnfinished(file)
+	end, err := file.Seek(0, io.SeekEnd)
+	if err != nil {
+		return err
+	}
+	unfinished, err := endsUnfinished(file, end)
 	if err != nil {
 		return err
 	}
@@ -113,15 +121,36 @@ func appendLine(name string, line []byte) (err error) {
 	if _, err := file.Write(line); err != nil {
 		return err
 	}
-	return file.Sync()
+	if err := file.Sync(); err != nil || end > 0 {
+		return err
+	}
+	return syncNames(filepath.Dir(name))
 }
 
-func endsUnfinished(file *os.File) (bool, error) {
-	end, err := file.Seek(0, io.SeekEnd)
-	if err != nil || end == 0 {
-		return false, err
+func endsUnfinished(file *os.File, end int64) (bool, error) {
+	if end == 0 {
+		return false, nil
 	}
 	last := make([]byte, 1)
-	_, err = file.ReadAt(last, end-1)
+	_, err := file.ReadAt(last, end-1)
 	return !bytes.Equal(last, []byte{'\n'}), err
+}
+
+// syncNames makes the name of a new day's file durable, and those of the two
+// folders that the log itself may have created.
+func syncNames(folder string) error {
+	for range 3 {
+		opened, err := os.Open(folder)
+		if errors.Is(err, fs.ErrPermission) {
+			return nil // so it was not this process that created a name in it
+		}
+		if err != nil {
+			return err
+		}
+		if err := errors.Join(opened.Sync(), opened.Close()); err != nil {
+			return err
+		}
+		folder = filepath.Dir(folder)
+	}
+	return nil
 }
