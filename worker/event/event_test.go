@@ -117,9 +117,21 @@ func TestNewReject(t *testing.T) {
 	if uint64(r.EntryHash.Value) != entry.Hash() || string(r.Reason) != "not_json" || !reflect.DeepEqual([][]byte(r.Fields), entry.Fields) {
 		t.Errorf("reject %+v", r)
 	}
-	for _, column := range RejectColumns() {
-		if column.Nullable {
-			t.Errorf("%s is nullable", column.Name)
+}
+
+func TestRejectColumns(t *testing.T) {
+	var r Reject
+	want := []struct {
+		name  string
+		field any
+	}{
+		{"ingested_at", &r.IngestedAt}, {"ingest_seq", &r.IngestSeq}, {"entry_hash", &r.EntryHash},
+		{"reason", &r.Reason}, {"fields", &r.Fields},
+	}
+	for i, column := range RejectColumns() {
+		field := fieldOf(t, column, &r)
+		if column.Nullable || column.Name != want[i].name || field != want[i].field {
+			t.Errorf("column %d is %s, nullable %t, want %s", i, column.Name, column.Nullable, want[i].name)
 		}
 	}
 }
@@ -157,7 +169,8 @@ func TestColumns(t *testing.T) {
 	}
 }
 
-func fieldOf(t *testing.T, column Column[Row], row *Row) (field any) {
+func fieldOf[R any](t *testing.T, column Column[R], row *R) (field any) {
+	t.Helper()
 	accessors := 0
 	integer := slices.Contains([]Type{Int64, TimestampMillis, TimestampMicros}, column.Type)
 	list := column.Type == StringList || column.Type == BinaryList

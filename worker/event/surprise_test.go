@@ -28,20 +28,45 @@ var mutations = map[string]func(string) string{
 }
 
 // TestEverySurprise puts every mutation in the place of every value of every
-// sample, as it is and as a duplicate before and behind the value, drops every
-// member, and adds one to every object.
+// sample, adds duplicates before and behind it, drops it, and adds members.
 func TestEverySurprise(t *testing.T) {
-	names := slices.Sorted(maps.Keys(mutations))
 	for _, kind := range Kinds() {
 		for _, event := range samples(t, kind) {
 			tree := parseJSON(t, event)
 			for at := range count(tree) {
-				for _, name := range names {
-					for way := range ways {
-						m := mutator{at: at, way: way, mutate: mutations[name]}
-						checkDecode(t, kind, []byte(m.print(tree)))
-					}
+				for _, m := range mutatorsAt(at) {
+					checkDecode(t, kind, []byte(m.print(tree)))
 				}
+			}
+		}
+	}
+}
+
+func mutatorsAt(at int) []*mutator {
+	null, same := mutations["null"], func(v string) string { return v }
+	list := []*mutator{
+		{at, drop, nil}, {at, addMember, same}, {at, duplicateBefore, same},
+		{at, duplicateBefore, null}, {at, duplicateBehind, null}, {at, duplicateBehind, mutations["an empty object"]},
+	}
+	for _, name := range slices.Sorted(maps.Keys(mutations)) {
+		list = append(list, &mutator{at, replace, mutations[name]})
+	}
+	return list
+}
+
+// TestEveryPrefix cuts every odd event short at every byte of its record, and
+// puts bytes to which JSON gives a meaning in the place of the last.
+func TestEveryPrefix(t *testing.T) {
+	for _, event := range oddEvents() {
+		if len(event) > 1000 {
+			continue
+		}
+		for cut := max(0, strings.Index(event, `"$type"`)); cut < len(event); cut++ {
+			checkDecode(t, Posts, []byte(event[:cut]))
+			for _, c := range []byte("\"}]\\,\x1f") {
+				changed := []byte(event)
+				changed[cut] = c
+				checkDecode(t, Posts, changed)
 			}
 		}
 	}
@@ -63,7 +88,6 @@ const (
 	duplicateBehind
 	drop
 	addMember
-	ways
 )
 
 // mutator prints a tree with a mutation at the value number at, in the order
