@@ -1,0 +1,72 @@
+package stream
+
+import (
+	"context"
+	"strings"
+
+	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/event"
+)
+
+// State is what a look at a stream shows that changes nothing: unlike Group it
+// needs neither the stream nor the group to exist.
+type State struct {
+	Exists       bool
+	Length       int64
+	EntriesAdded int64 // ever, to the stream
+	Groups       int   // how many groups the stream has
+	Grouped      bool  // one of them is ours
+}
+
+// State looks at the stream.
+func (s *Stream) State(ctx context.Context) (State, error) {
+	info, err := s.redis.XInfoStream(ctx, s.name).Result()
+	if isMissing(err) {
+		return State{}, nil
+	}
+	if err != nil {
+		return State{}, classify("look at "+s.name, err)
+	}
+	groups, err := s.redis.XInfoGroups(ctx, s.name).Result()
+	if err != nil {
+		return State{}, classify("look at "+s.name, err)
+	}
+	state := State{Exists: true, Length: info.Length, EntriesAdded: info.EntriesAdded, Groups: len(groups)}
+	for _, g := range groups {
+		state.Grouped = state.Grouped || g.Name == s.group
+	}
+	return state, nil
+}
+
+// Pending returns at most count IDs with from <= ID < to that the group was
+// given and has not acked, ascending; none when there is no such group.
+func (s *Stream) Pending(ctx context.Context, from, to event.ID, count int) ([]event.ID, error) {
+	pending, err := s.redis.XPendingExt(ctx, &redis.XPendingExtArgs{
+		Stream: s.name, Group: s.group, Start: from.String(), End: "(" + to.String(), Count: int64(count),
+	}).Result()
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify("read the pending list of "+s.name, err)
+	}
+	ids := make([]event.ID, len(pending))
+	for i, p := range pending {
+		if ids[i], err = event.ParseID(p.ID); err != nil {
+			return nil, classify("read the pending list of "+s.name, err)
+		}
+	}
+	return ids, nil
+}
+
+// Held reports whether a run holds the stream at this moment.
+func (s *Stream) Held(ctx context.Context) (bool, error) {
+	left, err := (&Lease{stream: s}).Left(ctx)
+	return left > 0, err
+}
+
+// isMissing reports whether Redis answered that the stream or the group is not there.
+func isMissing(err error) bool {
+	return hasCode(err, []string{"NOGROUP"}) || err != nil && strings.Contains(err.Error(), "no such key")
+}
