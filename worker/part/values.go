@@ -67,8 +67,13 @@ type textValues struct {
 	arrays  byteArrays  // the page's values without dictionary
 }
 
-// manyValues is how many values show that a column does not repeat.
-const manyValues = 1000
+const (
+	// manyValues is how many values show that a column does not repeat.
+	manyValues = 1000
+	// firstLook is how many values show that a column hardly ever repeats,
+	// as hashes and keys: it need not be looked up to the end of the page.
+	firstLook = 2000
+)
 
 func newTextValues(limit int) *textValues {
 	v := &textValues{limit: limit}
@@ -85,7 +90,11 @@ func (v *textValues) add(value []byte) int {
 	before := v.dict.size()
 	v.indexes = append(v.indexes, v.dict.number(value))
 	v.plain += len(value) + 4
-	return v.dict.size() - before + 4
+	cost := v.dict.size() - before + 4
+	if len(v.indexes) == firstLook && !v.used && 200*v.dict.size() > 199*v.plain {
+		v.abandon()
+	}
+	return cost
 }
 
 func (v *textValues) count() int { return len(v.indexes) + len(v.arrays.ends) }
