@@ -62,16 +62,9 @@ func (d *Decoder) Decode(kind Kind, e *Entry, row *Row) Reason {
 func (d *Decoder) start(event []byte) {
 	d.scanner.start(event)
 	d.lossless = true
-	d.kind, d.hasCommit = nil, false
-	d.forgetCommit()
+	d.kind, d.collection, d.recordType = nil, nil, nil
+	d.hasCommit, d.hasRecord = false, false
 }
-
-func (d *Decoder) forgetCommit() {
-	d.collection = nil
-	d.forgetRecord()
-}
-
-func (d *Decoder) forgetRecord() { d.recordType, d.hasRecord = nil, false }
 
 // document reads the event. It returns false unless that is one JSON object
 // and nothing else.
@@ -101,7 +94,7 @@ func (d *Decoder) document(kind Kind, row *Row) bool {
 func (d *Decoder) commit(kind Kind, row *Row) {
 	if d.hasCommit { // a duplicate replaces all that the first one held
 		d.lossless = false
-		d.forgetCommit()
+		d.collection, d.hasRecord = nil, false
 		*row = Row{DID: row.DID, EventAt: row.EventAt, Cursor: row.Cursor}
 	}
 	if d.hasCommit = d.enter('{'); !d.hasCommit {
@@ -130,7 +123,6 @@ func (d *Decoder) commit(kind Kind, row *Row) {
 func (d *Decoder) record(kind Kind, row *Row) {
 	if d.hasRecord {
 		d.lossless = false
-		d.forgetRecord()
 		*row = Row{
 			DID: row.DID, EventAt: row.EventAt, Cursor: row.Cursor,
 			Rev: row.Rev, Operation: row.Operation, RKey: row.RKey, CID: row.CID,

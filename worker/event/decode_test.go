@@ -167,6 +167,7 @@ func TestReject(t *testing.T) {
 		{"a second commit that is null", change(`,"cid":"bafy"}`, `},"commit":null`), ReasonNoCommit},
 		{"an operation that nobody knows", change(`create`, `upsert`), ReasonOperation},
 		{"the collection of another stream", change(`like`, `repost`), ReasonCollection},
+		{"a second commit without a collection", change(`,"cid":"bafy"}`, `},"commit":{"operation":"create","rkey":"k"}`), ReasonCollection},
 		{"an empty rkey", change(`3n1`, ``), ReasonNoRKey},
 		{"the first reason counts", []byte(`{"time_us":"x","commit":{}}`), ReasonNoDID},
 	}
