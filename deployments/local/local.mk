@@ -1,0 +1,44 @@
+# The local stack and the tests of the flows.
+
+VENV := $(CURDIR)/.venv
+
+.PHONY: up down status test-flows e2e faults browser flows-requirements
+
+up: build venv redis ## run everything here: WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… DETACH=1
+	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
+
+down: ## end what `make up` started
+	@if [ -x $(VENV)/bin/python ]; then $(VENV)/bin/python deployments/local/stack.py down; fi
+
+status: ## what runs of it
+	@$(VENV)/bin/python deployments/local/stack.py status
+
+.PHONY: venv
+venv: $(VENV)/.ready
+$(VENV)/.ready: flows/requirements.txt deployments/local/requirements.txt
+	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is %s: make up PYTHON=python3.12" % sys.version.split()[0])'
+	$(PYTHON) -m venv $(VENV)
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.txt -r deployments/local/requirements.txt
+	@touch $@
+
+$(VENV)/.ready-test: flows/requirements-test.txt $(VENV)/.ready
+	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements-test.txt
+	@touch $@
+
+test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, without a server
+	$(VENV)/bin/python -m pytest -q flows
+
+e2e: build redis $(VENV)/.ready-test ## the whole stack for a minute, on a 10-second schedule
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
+
+faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_faults.py
+
+browser: build redis $(VENV)/.ready-test ## the Prefect UI in a headless Chromium
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_browser.py
+
+# Needs uv; the files it writes name no index.
+flows-requirements:
+	for name in flows/requirements deployments/local/requirements flows/requirements-test; do \
+	  uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; \
+	done

@@ -1,0 +1,271 @@
+"""`make up` and `make down`: the whole stack on one machine, without containers.
+
+supervisor runs the processes (supervisord.conf); this script chooses the settings, checks the ports, starts one
+process after the other, each when the one before it is ready, and says what to open. Standard library only.
+"""
+
+import glob
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timezone
+from pathlib import Path
+from urllib.parse import urlsplit
+
+ROOT = Path(__file__).resolve().parents[2]
+HERE = Path(__file__).resolve().parent
+VENV = Path(sys.prefix)
+
+# The longest path of a Unix socket that Linux and macOS both take.
+MAX_SOCKET_PATH = 100
+
+
+class Refused(Exception):
+    """Something to tell the person who typed the command; nothing was started."""
+
+
+def main() -> int:
+    try:
+        env = settings(os.environ)
+        return {"up": up, "down": down, "status": status}[sys.argv[1]](env)
+    except Refused as error:
+        print(f"datawriter: {error}", file=sys.stderr)
+        return 1
+
+
+def settings(given) -> dict[str, str]:
+    """The environment of every process: what the caller set, ours on top."""
+    state = Path(given.get("STATE") or ROOT / ".local").absolute()
+    port = given.get("PREFECT_PORT") or "4200"
+    env = {name: value for name, value in given.items() if not name.startswith("PREFECT_")}
+    env.update(read_env(ROOT / "deployments/prefect/settings.env"))
+    env.update({name: given[name] for name in given if name.startswith("PREFECT_SERVER_SERVICES_")})
+    env.update(
+        STATE=str(state), ROOT=str(ROOT), VENV=str(VENV),
+        WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
+        REDIS_PORT=given.get("REDIS_PORT") or "6379", REDIS_SERVER=given.get("REDIS_SERVER") or "",
+        PATH=os.pathsep.join([str(ROOT / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
+        PREFECT_HOME=str(state / "prefect"),
+        PREFECT_SERVER_API_HOST="127.0.0.1", PREFECT_SERVER_API_PORT=port,
+        PREFECT_API_URL=f"http://127.0.0.1:{port}/api",
+        DATAWRITER_DATA=str(Path(given.get("DATA") or state / "data").absolute()),
+    )
+    env["OWN_REDIS"] = "" if given.get("REDIS_URL") else "yes"
+    env["DATAWRITER_REDIS_URL"] = given.get("REDIS_URL") or f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
+    return env
+
+
+def read_env(path: Path) -> dict[str, str]:
+    lines = (line.strip() for line in path.read_text().splitlines())
+    return dict(line.split("=", 1) for line in lines if line and not line.startswith("#"))
+
+
+def up(env: dict[str, str]) -> int:
+    check(env)
+    started = time.monotonic()
+    runner = start_runner(env)
+    try:
+        start_all(env)
+        print(banner(env, time.monotonic() - started), flush=True)
+        if os.environ.get("DETACH"):
+            return 0
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
+        runner.wait()
+        print("the stack has ended (make down, or see the logs)")
+        return 0
+    except KeyboardInterrupt:
+        print("\nstopping …", flush=True)
+        return down(env)
+    except BaseException:
+        down(env)
+        raise
+
+
+def check(env: dict[str, str]) -> None:
+    state = Path(env["STATE"])
+    if len(str(state / "supervisor.sock")) > MAX_SOCKET_PATH:
+        raise Refused(f"the path of STATE={state} is too long for a socket: choose one of less than 80 characters")
+    if supervisor(env, "pid", check=False).returncode == 0:
+        raise Refused(f"already running with STATE={state}: `make down` ends it, or choose another STATE and other ports")
+    refuse_taken(env["PREFECT_SERVER_API_PORT"], "the Prefect UI", "PREFECT_PORT=4201 make up")
+    if env["OWN_REDIS"]:
+        refuse_taken(env["REDIS_PORT"], "Redis", "REDIS_PORT=6380 make up, or use the one that runs there: "
+                     f"REDIS_URL=redis://127.0.0.1:{env['REDIS_PORT']}/0 make up")
+    for folder in (state / "logs", state / "redis", state / "prefect", Path(env["DATAWRITER_DATA"])):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
+def refuse_taken(port: str, what: str, way_out: str) -> None:
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", int(port)))
+        except OSError as error:
+            raise Refused(f"port {port} of {what} is taken ({error.strerror}). Choose another: {way_out}") from None
+
+
+def start_runner(env: dict[str, str]) -> subprocess.Popen:
+    """supervisord in a session of its own: Ctrl-C reaches only us, and we end it in order."""
+    log = open(Path(env["STATE"]) / "logs" / "supervisord.out", "ab")
+    command = [str(VENV / "bin/supervisord"), "--configuration", str(HERE / "supervisord.conf")]
+    runner = subprocess.Popen(command, env=env, cwd=ROOT, stdout=log, stderr=log, start_new_session=True)
+    wait_for("supervisord", lambda: supervisor(env, "pid", check=False).returncode == 0, env, 20)
+    return runner
+
+
+def start_all(env: dict[str, str]) -> None:
+    if env["OWN_REDIS"]:
+        supervisor(env, "start", "redis")
+    wait_for("redis", lambda: redis_answers(env["DATAWRITER_REDIS_URL"]), env, 60)
+    supervisor(env, "start", "server")
+    wait_for("server", lambda: call(env, "/health") is True, env, 180)
+    prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"]]
+    subprocess.run(prepare, env=env, cwd=ROOT, check=True)
+    supervisor(env, "start", "worker")
+    wait_for("worker", lambda: worker_online(env), env, 120)
+    if env["RATE"] != "0":
+        supervisor(env, "start", "simulate")
+    # A healthy port is not enough: a server whose scheduler is dead never runs anything.
+    wait_for("server", lambda: future_run(env), env, 120)
+
+
+def wait_for(program: str, ready, env: dict[str, str], seconds: int) -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            log = Path(env["STATE"]) / "logs" / f"{program}.log"
+            tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
+            raise Refused(f"{program} is not ready after {seconds} seconds. The end of {log}:\n{tail}")
+        time.sleep(0.2)
+
+
+def redis_answers(url: str) -> bool:
+    """The port answers; whether the password is right is said by the programs that have it."""
+    parts = urlsplit(url)
+    try:
+        if parts.scheme == "unix":
+            with socket.socket(socket.AF_UNIX) as connection:
+                connection.connect(parts.path)
+            return True
+        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2) as connection:
+            if parts.scheme != "redis" or parts.password:
+                return True
+            connection.sendall(b"PING\r\n")
+            return connection.recv(5) == b"+PONG"
+    except OSError:
+        return False
+
+
+def call(env: dict[str, str], path: str, body=None):
+    """The answer of the Prefect API, None while it does not answer."""
+    data = None if body is None else json.dumps(body).encode()
+    request = urllib.request.Request(env["PREFECT_API_URL"] + path, data, {"Content-Type": "application/json"})
+    try:
+        with urllib.request.urlopen(request, timeout=10) as response:
+            return json.load(response)
+    except (OSError, ValueError):
+        return None
+
+
+def worker_online(env: dict[str, str]) -> bool:
+    return any(worker.get("status") == "ONLINE" for worker in call(env, "/work_pools/datawriter/workers/filter", {}) or [])
+
+
+def future_run(env: dict[str, str]) -> bool:
+    now = datetime.now(timezone.utc).isoformat()
+    wanted = {"deployments": {"name": {"any_": ["drain-window"]}}, "limit": 1,
+              "flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}, "expected_start_time": {"after_": now}}}
+    return bool(call(env, "/flow_runs/filter", wanted))
+
+
+def supervisor(env: dict[str, str], *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
+    command = [str(VENV / "bin/supervisorctl"), "--configuration", str(HERE / "supervisord.conf"), *arguments]
+    done = subprocess.run(command, env=env, capture_output=True, text=True)
+    if check and done.returncode != 0:
+        raise Refused(f"supervisorctl {' '.join(arguments)}: {done.stdout}{done.stderr}".strip())
+    return done
+
+
+def down(env: dict[str, str]) -> int:
+    pid = supervisor(env, "pid", check=False)
+    if pid.returncode == 0:
+        supervisor(env, "shutdown", check=False)
+        wait_gone(int(pid.stdout), 90)
+    end_strays(env)
+    print("stopped; files and database stay below", env["STATE"])
+    return 0
+
+
+def status(env: dict[str, str]) -> int:
+    done = supervisor(env, "status", check=False)
+    print(done.stdout or done.stderr, end="")
+    return done.returncode
+
+
+def wait_gone(pid: int, seconds: int) -> None:
+    deadline = time.monotonic() + seconds
+    while time.monotonic() < deadline:
+        try:
+            os.kill(pid, 0)
+            os.waitpid(pid, os.WNOHANG)  # it may be our own child
+        except ProcessLookupError:
+            return
+        except ChildProcessError:
+            pass
+        time.sleep(0.1)
+
+
+def end_strays(env: dict[str, str]) -> None:
+    """Ends flow runs whose worker was killed from outside: nobody else knows them any more (Linux only)."""
+    for attempt in (signal.SIGTERM, signal.SIGKILL):
+        strays = [pid for pid in stray_pids(env)]
+        for pid in strays:
+            try:
+                os.kill(pid, attempt)
+            except ProcessLookupError:
+                pass
+        deadline = time.monotonic() + 40
+        while strays and time.monotonic() < deadline and stray_pids(env):
+            time.sleep(0.2)
+
+
+def stray_pids(env: dict[str, str]) -> list[int]:
+    """Processes that were started with this PREFECT_HOME, but for this one and those it runs in."""
+    mark = f"\0PREFECT_HOME={env['PREFECT_HOME']}\0".encode()
+    found = []
+    for path in glob.glob("/proc/[0-9]*/environ"):
+        try:
+            content = Path(path).read_bytes()
+        except OSError:
+            continue
+        if mark in b"\0" + content and b"\0ROOT=" in b"\0" + content:
+            found.append(int(path.split("/")[2]))
+    return [pid for pid in found if pid != os.getpid()]
+
+
+def banner(env: dict[str, str], seconds: float) -> str:
+    data, port = env["DATAWRITER_DATA"], env["PREFECT_SERVER_API_PORT"]
+    redis = env["DATAWRITER_REDIS_URL"].rpartition("@")[2].removeprefix("redis://")
+    return f"""
+datawriter is up after {seconds:.0f} seconds. Every {env['WINDOW']} a window of events becomes Parquet files.
+
+  Prefect UI   http://localhost:{port}/deployments
+  files        {data}
+  logs         {env['STATE']}/logs
+  Redis        {redis}   {env['RATE']} mock events a second
+
+Ask the files, after the first window (once: {VENV}/bin/pip install duckdb):
+  {VENV}/bin/python -c "import duckdb; duckdb.sql('SELECT lang, count(*) AS posts FROM (SELECT unnest(langs) AS lang FROM \\'{data}/2*/*/*/*/posts/*.parquet\\') GROUP BY lang ORDER BY posts DESC').show()"
+
+Ctrl-C here, or `make down` in another terminal, ends everything; the files stay.
+"""
+
+
+if __name__ == "__main__":
+    sys.exit(main())
