@@ -19,6 +19,9 @@ func TestRoundTrip(t *testing.T) {
 				}
 			})
 		}
+		t.Run(fmt.Sprintf("usual sizes with %s", codec), func(t *testing.T) {
+			roundTrip(t, event.RowColumns(event.Posts), Options{Compression: codec}, testMeta(event.Posts, 12_000, 0), 12_000)
+		})
 		t.Run(fmt.Sprintf("rejects with %s", codec), func(t *testing.T) {
 			for _, count := range []int{0, 1, 1500} {
 				roundTrip(t, event.RejectColumns(), tight(codec), testMeta(event.Likes, 9, int64(count)), count)
