@@ -9,17 +9,12 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field
 
 import report
-from drain_window import UNITS, WINDOW, Data, Length, WorthRetry, drain, state_of
+from drain_window import UNITS, Length, WorthRetry, drain, state_of
 
 # A day of five-minute windows and some: more than that is better asked for day by day.
 MAX_WINDOWS = 300
 
-Start = Annotated[str, Field(
-    title="From", pattern=WINDOW, examples=["2026-11-22T00:00Z"],
-    description="Start of the first window, in UTC, such as 2026-11-22T00:00Z.")]
-End = Annotated[str, Field(
-    title="To", pattern=WINDOW, examples=["2026-11-23T00:00Z"],
-    description="End of the last window, in UTC; it must have passed.")]
+Moment = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z$", examples=["2026-11-23T00:00Z"])]
 
 
 def run_name() -> str:
@@ -27,7 +22,15 @@ def run_name() -> str:
 
 
 @flow(name="backfill", flow_run_name=run_name, description=__doc__)
-def backfill(start: Start, end: End, length: Length = "5m", data: Data = None) -> State:
+def backfill(start: Moment, end: Moment, length: Length = "5m", data: str | None = None) -> State:
+    """Drain every window of a range.
+
+    Args:
+        start: Start of the first window, in UTC, such as 2026-11-22T00:00Z.
+        end: End of the last window, in UTC; it must have passed.
+        length: Length of a window, a divisor of one hour: 1m, 5m, 15m. An archive keeps the length it began with.
+        data: Folder of the Parquet files. Left empty: DATAWRITER_DATA of the worker.
+    """
     try:
         wanted = list(windows(start, end, length))
     except ValueError as error:

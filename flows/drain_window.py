@@ -21,17 +21,8 @@ LENGTH = r"^[1-9][0-9]*[smh]$"
 WINDOW = r"^\d{4}-\d\d-\d\dT\d\d:\d\d(:\d\d)?Z(/\S+)?$"
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
-Window = Annotated[str | None, Field(
-    title="Window", pattern=WINDOW, examples=["2026-11-23T10:05Z"],
-    description="Start of the window to drain (again), in UTC, such as 2026-11-23T10:05Z or 2026-11-23T10:05:00Z/5m. "
-                "Left empty: the last window that closed before this run's scheduled time.")]
-Length = Annotated[str, Field(
-    title="Window length", pattern=LENGTH,
-    description="Length of a window, a divisor of one hour: 1m, 5m, 15m. An archive keeps the length it began with.")]
-Data = Annotated[str | None, Field(
-    title="Data folder", description="Folder of the Parquet files. Left empty: DATAWRITER_DATA of the worker.")]
-NoAck = Annotated[bool, Field(
-    title="No acknowledgements", description="Read without a pending list: less work for Redis, same guarantees.")]
+Window = Annotated[str, Field(pattern=WINDOW, examples=["2026-11-23T10:05Z"])]
+Length = Annotated[str, Field(pattern=LENGTH)]
 
 
 class WorthRetry(Exception):
@@ -46,7 +37,16 @@ def run_name() -> str:
 
 # Twice the slowest window that an alert tolerates; the window after it drains what a timeout left.
 @flow(name="drain-window", flow_run_name=run_name, timeout_seconds=480, description=__doc__)
-def drain_window(window: Window = None, length: Length = "5m", data: Data = None, noack: NoAck = False) -> State:
+def drain_window(window: Window | None = None, length: Length = "5m", data: str | None = None, noack: bool = False) -> State:
+    """Drain one window.
+
+    Args:
+        window: Start of the window to drain (again), in UTC, such as 2026-11-23T10:05Z or 2026-11-23T10:05:00Z/5m.
+            Left empty: the last window that closed before this run's scheduled time.
+        length: Length of a window, a divisor of one hour: 1m, 5m, 15m. An archive keeps the length it began with.
+        data: Folder of the Parquet files. Left empty: DATAWRITER_DATA of the worker.
+        noack: Read without a pending list: less work for Redis, the same guarantees.
+    """
     window = window_of(window, length)
     arguments = ["run", "--window", window]
     if data:

@@ -1,5 +1,7 @@
 """What the Prefect UI shows of a run: a table of its windows, and a rolling table of the last ones."""
 
+import json
+
 from prefect import get_run_logger
 from prefect.artifacts import Artifact, create_table_artifact
 
@@ -49,12 +51,9 @@ def _files(windows: list[dict]) -> str:
 def _recent(windows: list[dict]) -> list[dict]:
     """The windows of this run before those of the runs before it; a window drained again keeps its last row."""
     previous = Artifact.get(ROLLING)
-    old = (previous and previous.data) or []
+    old = json.loads(previous.data) if previous and previous.data else []
     new = [_total(window) for window in reversed(windows)]
     seen = {row["window"] for row in new}
-    if isinstance(old, str):
-        import json
-        old = json.loads(old)
     return (new + [row for row in old if row.get("window") not in seen])[:ROLLING_ROWS]
 
 

@@ -9,11 +9,8 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field
 
 import binary
-from drain_window import Data
 
-Day = Annotated[str | None, Field(
-    title="Day", pattern=r"^\d{4}-\d\d-\d\d$", examples=["2026-11-22"],
-    description="Day to verify, in UTC, such as 2026-11-22. Left empty: the day before this run's scheduled time.")]
+Day = Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d$", examples=["2026-11-22"])]
 
 
 def run_name() -> str:
@@ -21,7 +18,13 @@ def run_name() -> str:
 
 
 @flow(name="verify-day", flow_run_name=run_name, timeout_seconds=3600, description=__doc__)
-def verify_day(day: Day = None, data: Data = None) -> State:
+def verify_day(day: Day | None = None, data: str | None = None) -> State:
+    """Verify one day.
+
+    Args:
+        day: Day to verify, in UTC, such as 2026-11-22. Left empty: the day before this run's scheduled time.
+        data: Folder of the Parquet files. Left empty: DATAWRITER_DATA of the worker.
+    """
     day = day_of(day)
     arguments = ["verify", "--window", f"{day}T00:00:00Z/{next_day(day)}T00:00:00Z"]
     if data:
