@@ -39,7 +39,7 @@ func TestGolden(t *testing.T) {
 				t.Fatal(err)
 			}
 			if got != string(want) {
-				t.Errorf("rows differ from %s (if that is meant, run go test -update ./worker/event):\n%s", path, got)
+				t.Errorf("rows differ from %s (if that is meant, run go test ./worker/event -update):\n%s", path, got)
 			}
 		})
 	}
