@@ -37,6 +37,7 @@ type Config struct {
 // Client is a connection to one Redis. It is safe for concurrent use.
 type Client struct {
 	redis *redis.Client
+	wires *wires // for pages
 	cfg   Config
 }
 
@@ -68,7 +69,8 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.Group == "" {
 		cfg.Group = DefaultGroup
 	}
-	return &Client{redis: redis.NewClient(opts), cfg: cfg}, nil
+	client := redis.NewClient(opts)
+	return &Client{redis: client, wires: newWires(client.Options()), cfg: cfg}, nil
 }
 
 // trustCA lets a TLS connection accept certificates of one more authority.
@@ -90,8 +92,11 @@ func trustCA(opts *redis.Options, file string) error {
 	return nil
 }
 
-// Close ends all connections.
-func (c *Client) Close() error { return c.redis.Close() }
+// Close ends all connections, also those in the middle of a reply.
+func (c *Client) Close() error {
+	c.wires.close()
+	return c.redis.Close()
+}
 
 // Redis lends the connection to packages that own other Redis commands.
 func (c *Client) Redis() *redis.Client { return c.redis }
@@ -106,7 +111,7 @@ func (c *Client) Name(kind event.Kind) string {
 
 // Stream returns the stream of a kind, read through the client's group.
 func (c *Client) Stream(kind event.Kind) *Stream {
-	return &Stream{redis: c.redis, name: c.Name(kind), group: c.cfg.Group}
+	return &Stream{redis: c.redis, wires: c.wires, name: c.Name(kind), group: c.cfg.Group}
 }
 
 // Now returns Redis's clock, the only one that closes windows.

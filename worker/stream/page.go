@@ -29,7 +29,7 @@ var errReply = errors.New("malformed reply of redis")
 // Entries alias the reply.
 func (p *Page) load(reply []byte, wrapped bool) error {
 	p.Entries, p.fields = p.Entries[:0], p.fields[:0]
-	p.reply, p.Bytes = reply, len(reply)
+	p.Bytes = len(reply)
 	in := respReader{rest: reply}
 	if wrapped {
 		if n, ok := in.array(); !ok || n < 1 {

@@ -21,6 +21,7 @@ const consumer = "datawriter"
 // Stream is one Redis Stream and the archive's consumer group on it.
 type Stream struct {
 	redis *redis.Client
+	wires *wires
 	name  string
 	group string
 }
@@ -30,10 +31,7 @@ func (s *Stream) Name() string { return s.name }
 
 // Range reads at most count entries with from <= ID < to into page, ascending.
 func (s *Stream) Range(ctx context.Context, page *Page, from, to event.ID, count int) error {
-	raw, err := s.redis.DoRaw(ctx, "XRANGE", s.name, from.String(), "("+to.String(), "COUNT", count).Result()
-	if err == nil {
-		err = page.load(raw, false)
-	}
+	err := s.read(ctx, page, false, "XRANGE", s.name, from.String(), "("+to.String(), "COUNT", strconv.Itoa(count))
 	return classify("read entries of "+s.name, err)
 }
 
@@ -41,15 +39,26 @@ func (s *Stream) Range(ctx context.Context, page *Page, from, to event.ID, count
 // into page, ascending, and moves the group's cursor. With noack they do not
 // enter the pending list.
 func (s *Stream) ReadNew(ctx context.Context, page *Page, count int, noack bool) error {
-	args := []any{"XREADGROUP", "GROUP", s.group, consumer, "COUNT", count}
+	command := []string{"XREADGROUP", "GROUP", s.group, consumer, "COUNT", strconv.Itoa(count)}
 	if noack {
-		args = append(args, "NOACK")
+		command = append(command, "NOACK")
 	}
-	raw, err := s.redis.DoRaw(ctx, append(args, "STREAMS", s.name, ">")...).Result()
-	if err == nil {
-		err = page.load(raw, true)
-	}
+	err := s.read(ctx, page, true, append(command, "STREAMS", s.name, ">")...)
 	return classify("read new entries of "+s.name, err)
+}
+
+// read fills the page with the reply to a command.
+func (s *Stream) read(ctx context.Context, page *Page, wrapped bool, command ...string) error {
+	if err := ctx.Err(); err != nil {
+		return context.Cause(ctx)
+	}
+	reply, err := s.wires.roundTrip(ctx, page.reply, command...)
+	page.reply = reply
+	if err != nil {
+		page.Entries = page.Entries[:0]
+		return err
+	}
+	return page.load(reply, wrapped)
 }
 
 // First returns the ID of the first entry at or after fromMS; ok is false when
