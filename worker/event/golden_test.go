@@ -76,13 +76,13 @@ func goldenRow(t *testing.T, kind Kind, row *Row) string {
 }
 
 // TestRecordedEvents runs the comparison with the reference over a file of
-// recorded events, whichever DATAWRITER_SAMPLE names, beside the samples.
+// recorded events, whichever TEST_JETSTREAM_SAMPLE names, beside the samples.
 func TestRecordedEvents(t *testing.T) {
 	var events [][]byte
 	for _, kind := range Kinds() {
 		events = append(events, samples(t, kind)...)
 	}
-	if path := os.Getenv("DATAWRITER_SAMPLE"); path != "" {
+	if path := os.Getenv("TEST_JETSTREAM_SAMPLE"); path != "" {
 		text, err := os.ReadFile(path)
 		if err != nil {
 			t.Fatal(err)

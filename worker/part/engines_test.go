@@ -31,7 +31,7 @@ func TestEngines(t *testing.T) {
 // enginesPython returns the interpreter that has the engines.
 func enginesPython(tb testing.TB) string {
 	tb.Helper()
-	python := os.Getenv("DATAWRITER_ENGINES_PYTHON")
+	python := os.Getenv("TEST_ENGINES_PYTHON")
 	if python == "" {
 		python = filepath.Join("..", "..", ".cache", "venv-engines", "bin", "python")
 	}
@@ -40,7 +40,7 @@ func enginesPython(tb testing.TB) string {
 		tb.Fatal(err)
 	}
 	if _, err := os.Stat(path); errors.Is(err, fs.ErrNotExist) {
-		tb.Fatalf("there is no %s: run make engines, or set DATAWRITER_ENGINES_PYTHON", path)
+		tb.Fatalf("there is no %s: run make engines, or set TEST_ENGINES_PYTHON", path)
 	}
 	return path
 }
