@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/drain"
+	"datawriter/worker/verify"
 )
 
 // Exit codes. They are an interface: the flow maps them to states.
@@ -43,6 +44,9 @@ var errUsage = errors.New("usage")
 func exitCode(ctx context.Context, err error) int {
 	if errors.Is(err, errUsage) {
 		return exitUsage
+	}
+	if errors.Is(err, verify.ErrViolated) {
+		return exitIntegrity
 	}
 	class := drain.Classify(err)
 	var s stopSignal

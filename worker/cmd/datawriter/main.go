@@ -87,6 +87,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute decides
 		Commands: []*cli.Command{
 			runCommand(),
+			verifyCommand(),
 			catCommand(),
 			simulateCommand(),
 			completionCommand(),
