@@ -39,6 +39,7 @@ var owners = []struct {
 	{"github.com/urfave/cli", []string{"cmd/datawriter"}, "only commands read flags"},
 	{"github.com/coder/websocket", []string{"ingest"}, "only ingest talks to Jetstream"},
 	{"github.com/prometheus/client_golang", []string{"exporter", "ingest"}, "only long-running commands have metrics"},
+	{"github.com/prometheus/exporter-toolkit", []string{"exporter"}, "only the exporter serves metrics under TLS and passwords"},
 	{"go.uber.org/zap", []string{"drain", "ingest", "simulate", "verify", "audit", "exporter", "validate", "cmd/datawriter"}, "floors 0 and 1 return errors and never log"},
 }
 
