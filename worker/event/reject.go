@@ -20,6 +20,14 @@ const (
 	ReasonNoRKey         Reason = "no_rkey"           // commit.rkey is missing, empty or not a string
 )
 
+// Reasons lists every reason, in the order in which Decode looks for them.
+func Reasons() []Reason {
+	return []Reason{
+		ReasonNoEvent, ReasonTooLarge, ReasonNotUTF8, ReasonNotJSON, ReasonNoDID, ReasonNoTime,
+		ReasonTimeOutOfRange, ReasonNoCommit, ReasonOperation, ReasonCollection, ReasonNoRKey,
+	}
+}
+
 // Bounds of a believable time_us, in microseconds: [2000-01-01, 2100-01-01).
 const (
 	MinTimeUS int64 = 946_684_800_000_000

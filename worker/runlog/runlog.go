@@ -62,9 +62,16 @@ type Kind struct {
 	FirstID    *event.ID              `json:"first_id,omitempty"`
 	LastID     *event.ID              `json:"last_id,omitempty"`
 	Added      int64                  `json:"entries_added"` // the stream's entries-added when it was read; -1 unknown
+	Losses     []Loss                 `json:"losses,omitempty"`
 	Attempts   int                    `json:"attempts"`
 	Seconds    float64                `json:"seconds"`
 	Error      string                 `json:"error,omitempty"`
+}
+
+// Loss is how many entries Redis took and lost before they were in a part.
+type Loss struct {
+	Class string `json:"class"` // of the cause
+	Count int64  `json:"count"` // entries; 0 when the cause is known and the number is not
 }
 
 // extension ends the name of every day's file.
