@@ -116,7 +116,7 @@ func (g *realistic) post(r *event.Row) {
 }
 
 // BenchmarkWrite writes a window's rows per operation and reports rows per
-// second and bytes per row. DATAWRITER_BENCH_FILES names a directory that
+// second and bytes per row. TEST_BENCH_FILES names a directory that
 // keeps the files, to be compared with what other writers make of the rows.
 func BenchmarkWrite(b *testing.B) {
 	for _, kind := range event.Kinds() {
@@ -149,7 +149,7 @@ func benchmarkWrite(b *testing.B, kind event.Kind, codec Compression) {
 	}
 	b.ReportMetric(float64(windowRows)*float64(b.N)/b.Elapsed().Seconds(), "rows/s")
 	b.ReportMetric(float64(file.Len())/windowRows, "bytes/row")
-	if dir := os.Getenv("DATAWRITER_BENCH_FILES"); dir != "" {
+	if dir := os.Getenv("TEST_BENCH_FILES"); dir != "" {
 		name := fmt.Sprintf("%s.%s.parquet", kind, codec)
 		if err := os.WriteFile(filepath.Join(dir, name), file.Bytes(), 0o600); err != nil {
 			b.Fatal(err)
