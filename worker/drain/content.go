@@ -3,6 +3,7 @@ package drain
 import (
 	"context"
 	"errors"
+	"slices"
 
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
@@ -78,19 +79,16 @@ func (c *content) ranged(from, to event.ID) source {
 // fresh reads through the group, never more than is known to lie below the
 // window's end, so that an undisturbed run claims nothing of the next window.
 func (c *content) fresh() source {
-	left := 0
-	return func(ctx context.Context, page *stream.Page) (err error) {
+	var left tail
+	return func(ctx context.Context, page *stream.Page) error {
 		page.Entries = page.Entries[:0]
-		if left <= 0 {
-			if left, err = c.stream.Unread(ctx, c.window.EndMS()); err != nil || left == 0 {
+		size := c.size.next()
+		if left.after(c.last) == 0 || size > left.asked {
+			if err := c.look(ctx, &left, size); err != nil || left.after(c.last) == 0 {
 				return err
 			}
 		}
-		count := min(left, c.size.next())
-		if fault.ReadsBeyond.Is() {
-			count = c.size.next()
-		}
-		if err := c.stream.ReadNew(ctx, page, count, c.noack); err != nil {
+		if err := c.stream.ReadNew(ctx, page, min(left.after(c.last), size), c.noack); err != nil {
 			return err
 		}
 		c.size.learn(page)
@@ -98,12 +96,40 @@ func (c *content) fresh() source {
 		if n == 0 {
 			return errDisturbed // what was counted is gone: somebody took it
 		}
-		left -= n
 		c.taken += int64(n)
 		c.last = page.Entries[n-1].ID
 		c.faults.At(fault.Claimed)
 		return nil
 	}
+}
+
+// tail is the last entries below the window's end. While the cursor has not
+// reached them, at least that many are left; from then on exactly those.
+type tail struct {
+	ids   []event.ID // ascending
+	asked int
+	page  stream.Page
+}
+
+// look finds the tail anew, of at most count entries.
+func (c *content) look(ctx context.Context, t *tail, count int) error {
+	if err := c.stream.Tail(ctx, &t.page, c.last, event.ID{MS: c.window.EndMS()}, count); err != nil {
+		return err
+	}
+	t.ids, t.asked = t.ids[:0], count
+	for _, e := range slices.Backward(t.page.Entries) {
+		t.ids = append(t.ids, e.ID)
+	}
+	return nil
+}
+
+// after returns how many entries of the tail stand behind the cursor.
+func (t *tail) after(cursor event.ID) int {
+	at, found := slices.BinarySearchFunc(t.ids, cursor, event.ID.Compare)
+	if found {
+		at++
+	}
+	return len(t.ids) - at
 }
 
 // undisturbed compares how far the group moved with what this run took.
@@ -136,7 +162,7 @@ func after(id event.ID) event.ID {
 // an entry may be megabytes; entries bound how long one command blocks Redis.
 const (
 	firstPage   = 32
-	targetBytes = 4 << 20
+	targetBytes = 2 << 20
 	growth      = 8 // at most, from page to page
 )
 

@@ -39,7 +39,7 @@ func (a *attempt) settle(ctx context.Context) error {
 	}
 	a.total.Vanished += int64(vanished)
 	a.cfg.Faults.At(fault.Swept)
-	return nil
+	return a.stream.Realign(ctx, a.server.RunID, a.window.EndMS())
 }
 
 func (a *attempt) harden(ctx context.Context) error {
@@ -85,7 +85,7 @@ func (a *attempt) deletePages(ctx context.Context) error {
 
 func (a *attempt) ackPages(ctx context.Context) error {
 	return a.settling.Pages(ackPage, func(page []event.ID) error {
-		_, err := a.stream.Ack(ctx, a.server.RunID, page)
+		_, err := a.stream.Ack(ctx, page)
 		a.cfg.Faults.At(fault.Settled)
 		return err
 	})

@@ -2,6 +2,7 @@ package stream
 
 import (
 	"context"
+	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -78,36 +79,51 @@ func (s *Stream) groupState(g redis.XInfoGroup, info *redis.XInfoStream, groups 
 	}, nil
 }
 
-// countUnread tells how many entries lie in (cursor, E).
-// KEYS[1] stream; ARGV[1] group, ARGV[2] E in milliseconds, ARGV[3] most to touch.
-// Returns the exact number, or a lower bound that is above 0 when it is larger
-// than ARGV[3].
-//
-// XLEN is exact and free, so the cheap way is to subtract what lies outside:
-// what the group has passed and somebody keeps, and what came since E. Both are
-// few when the drain is up to date. Otherwise the entries themselves are counted.
-// lag would be cheaper still, but is null or wrong after deletions.
-var countUnread = newScript(`#!lua flags=allow-oom
-local key, group, stop, most = KEYS[1], ARGV[1], ARGV[2] .. '-0', tonumber(ARGV[3])
-local cursor
-for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
-  local of = {}
-  for i = 1, #g, 2 do of[g[i]] = g[i + 1] end
-  if of['name'] == group then cursor = of['last-delivered-id'] end
+// Tail reads at most count of the last entries with from < ID < to into page,
+// youngest first. It tells cheaply how much is left to read: whatever it
+// returns is a lower bound, and exact when it returns fewer than count.
+func (s *Stream) Tail(ctx context.Context, page *Page, from, to event.ID, count int) error {
+	err := s.read(ctx, page, false, "XREVRANGE", s.name, "("+to.String(), "("+from.String(), "COUNT", strconv.Itoa(count))
+	return classify("count the unread entries of "+s.name, err)
+}
+
+// realign corrects the group's entries-read after a drain, on which lag depends.
+// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] E in milliseconds.
+// Returns 1 when it changed it. Where nothing is left below E and the cursor
+// stands there, everything in the stream is unread.
+var realign = newScript(`#!lua flags=allow-oom
+` + sameServer + groupFields + `
+local key, group, stop = KEYS[1], ARGV[2], tonumber(ARGV[3])
+local first = redis.call('XRANGE', key, '-', '+', 'COUNT', 1)[1]
+if first and tonumber(string.match(first[1], '^%d+')) < stop then return 0 end
+local of = fields(key, group)
+if not of or tonumber(string.match(of['last-delivered-id'], '^%d+')) >= stop then return 0 end
+local info, added = redis.call('XINFO', 'STREAM', key)
+for i = 1, #info, 2 do
+  if info[i] == 'entries-added' then added = info[i + 1] end
 end
-if not cursor then return redis.error_reply('NOGROUP ' .. group .. ' was removed meanwhile') end
-if tonumber(string.match(cursor, '^%d+')) >= tonumber(ARGV[2]) then return 0 end
-local passed = redis.call('XRANGE', key, '-', cursor, 'COUNT', most)
-if #passed < most then
-  local since = redis.call('XRANGE', key, stop, '+', 'COUNT', most)
-  if #since < most then return redis.call('XLEN', key) - #passed - #since end
-end
-return #redis.call('XRANGE', key, '(' .. cursor, '(' .. stop, 'COUNT', most)
+local read = added - redis.call('XLEN', key)
+if of['entries-read'] == read then return 0 end
+redis.call('XGROUP', 'SETID', key, group, of['last-delivered-id'], 'ENTRIESREAD', read)
+return 1
 `)
 
-// Unread returns how many entries below endMS the group has not delivered yet.
-// When that cannot be told cheaply it is a lower bound, 0 only if there are none.
-func (s *Stream) Unread(ctx context.Context, endMS uint64) (int, error) {
-	n, err := countUnread.Run(ctx, s.redis, []string{s.name}, s.group, endMS, MaxPage).Int()
-	return n, classify("count the unread entries of "+s.name, err)
+// groupFields defines fields(key, group): what XINFO GROUPS says of one group,
+// by name, or nil.
+const groupFields = `
+local function fields(key, group)
+  for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
+    local of = {}
+    for i = 1, #g, 2 do of[g[i]] = g[i + 1] end
+    if of['name'] == group then return of end
+  end
+end
+`
+
+// Realign makes the group's lag true again when everything below endMS has been
+// drained: entries that were read by range, or deleted by others, put it off.
+// Without it Trim falls back to deleting one by one, and people see a wrong lag.
+func (s *Stream) Realign(ctx context.Context, runID string, endMS uint64) error {
+	err := realign.Run(ctx, s.redis, []string{s.name}, runID, s.group, endMS).Err()
+	return classify("realign the group of "+s.name, err)
 }

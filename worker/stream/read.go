@@ -52,7 +52,7 @@ func (s *Stream) read(ctx context.Context, page *Page, wrapped bool, command ...
 	if err := ctx.Err(); err != nil {
 		return context.Cause(ctx)
 	}
-	reply, err := s.wires.roundTrip(ctx, page.reply, command...)
+	reply, err := s.wires.roundTrip(ctx, page.reply, words(command))
 	page.reply = reply
 	if err != nil {
 		page.Entries = page.Entries[:0]

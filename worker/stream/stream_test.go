@@ -88,35 +88,35 @@ func TestReadsArriveInOrderWithTheirFields(t *testing.T) {
 	equal(t, "pending, without the two of NOACK", g.Pending, 2)
 }
 
-func TestUnreadCountsOnlyBelowTheEnd(t *testing.T) {
+func TestTailIsWhatIsLeftBetweenTheCursorAndTheEnd(t *testing.T) {
 	ctx := context.Background()
 	_, c, s := open(t)
-	ok(t, s.EnsureGroup(ctx))
 	add(t, c, at(10, 20, 30, 40, 50)...)
-	var page stream.Page
-	ok(t, s.ReadNew(ctx, &page, 1, false))
-	for end, want := range map[uint64]int{5: 0, 10: 0, 11: 0, 20: 0, 30: 1, 40: 2, 50: 3, 51: 4} {
-		n, err := s.Unread(ctx, end)
-		ok(t, err)
-		equal(t, fmt.Sprintf("unread below %d", end), n, want)
+	for end, want := range map[uint64][]event.ID{10: nil, 11: nil, 21: at(20), 30: at(20), 50: at(40, 30), 99: at(50, 40)} {
+		var page stream.Page
+		ok(t, s.Tail(ctx, &page, event.ID{MS: 10}, event.ID{MS: end}, 2))
+		equal(t, fmt.Sprintf("last two of (10, %d)", end), ids(&page), want)
 	}
 }
 
-func TestUnreadIsExactOrAboveZeroWhenMuchLiesBehindTheEnd(t *testing.T) {
+func TestRealignMakesTheLagTrueAgain(t *testing.T) {
 	ctx := context.Background()
 	_, c, s := open(t)
 	ok(t, s.EnsureGroup(ctx))
-	var many []event.ID
-	for i := range 2*stream.MaxPage + 10 {
-		many = append(many, event.ID{MS: 1000 + uint64(i)})
-	}
-	add(t, c, many...)
-	n, err := s.Unread(ctx, 1003)
+	add(t, c, at(10, 20, 30, 40)...)
+	info, err := c.Server(ctx)
 	ok(t, err)
-	equal(t, "three below, ten thousand behind", n, 3)
-	n, err = s.Unread(ctx, 1000+stream.MaxPage+5)
+	ok(t, s.Realign(ctx, info.RunID, 25))
+	g, err := s.Group(ctx)
 	ok(t, err)
-	equal(t, "a lower bound", n, stream.MaxPage)
+	equal(t, "while something is left below the end", g.EntriesRead, 0)
+	_, err = s.Settle(ctx, info.RunID, at(10, 20)) // read by range, so the group never had them
+	ok(t, err)
+	ok(t, s.Realign(ctx, info.RunID, 25))
+	g, err = s.Group(ctx)
+	ok(t, err)
+	equal(t, "entries read, of four of which two are left", g.EntriesRead, 2)
+	equal(t, "the cursor", g.LastDelivered, event.ID{})
 }
 
 func TestFenceRaisesAndNeverLowers(t *testing.T) {
@@ -192,7 +192,6 @@ func TestSettlingIsRefusedAfterARestart(t *testing.T) {
 	add(t, c, at(1)...)
 	for name, err := range map[string]error{
 		"settle": second(s.Settle(ctx, "0123", at(1))),
-		"ack":    second(s.Ack(ctx, "0123", at(1))),
 		"sweep":  second(s.SweepPending(ctx, "0123", 0, 9)),
 		"check":  c.CheckSame(ctx, "0123"),
 	} {
@@ -226,6 +225,11 @@ func TestTrimDeletesOnlyTheExactSet(t *testing.T) {
 			server, client, s := open(t)
 			ok(t, s.EnsureGroup(ctx))
 			add(t, client, at(10, 20, 40, 50)...)
+			var claimed stream.Page
+			ok(t, s.ReadNew(ctx, &claimed, 2, false))
+			acked, err := s.Ack(ctx, at(10, 20))
+			ok(t, err)
+			equal(t, "acked", acked, 2)
 			if c.another {
 				ok(t, server.Client().XGroupCreate(ctx, s.Name(), "other", "$").Err())
 			}

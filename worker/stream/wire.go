@@ -35,9 +35,9 @@ func newWires(options *redis.Options) *wires {
 	return &wires{options: options, all: make(map[*wire]bool)}
 }
 
-// roundTrip sends a command and reads its reply into buffer, which it may
-// replace by a larger one. After an error of the connection nothing is kept of it.
-func (w *wires) roundTrip(ctx context.Context, buffer []byte, command ...string) ([]byte, error) {
+// roundTrip sends what command appends and reads the reply into buffer, which it
+// may replace by a larger one. After an error of the connection nothing is kept of it.
+func (w *wires) roundTrip(ctx context.Context, buffer []byte, command func(dst []byte) []byte) ([]byte, error) {
 	conn, err := w.take(ctx)
 	if err != nil {
 		return buffer, err
@@ -91,7 +91,7 @@ func (w *wires) dial(ctx context.Context) (*wire, error) {
 		logins = append(logins, []string{"SELECT", strconv.Itoa(w.options.DB)})
 	}
 	for _, command := range logins {
-		reply, err := conn.roundTrip(ctx, nil, command)
+		reply, err := conn.roundTrip(ctx, nil, words(command))
 		if err == nil && reply[0] == '-' {
 			err = replyError(bytes.TrimSpace(reply[1:]))
 		}
@@ -132,7 +132,7 @@ func (w *wires) close() {
 	}
 }
 
-func (w *wire) roundTrip(ctx context.Context, buffer []byte, command []string) ([]byte, error) {
+func (w *wire) roundTrip(ctx context.Context, buffer []byte, command func(dst []byte) []byte) ([]byte, error) {
 	deadline := time.Now().Add(replyTimeout)
 	if d, ok := ctx.Deadline(); ok && d.Before(deadline) {
 		deadline = d
@@ -140,20 +140,36 @@ func (w *wire) roundTrip(ctx context.Context, buffer []byte, command []string) (
 	if err := w.conn.SetDeadline(deadline); err != nil {
 		return nil, err
 	}
-	w.request = appendCommand(w.request[:0], command)
+	w.request = command(w.request[:0])
 	if _, err := w.conn.Write(w.request); err != nil {
 		return nil, err
 	}
 	return w.readReply(buffer)
 }
 
-// appendCommand appends a command as RESP writes it.
-func appendCommand(dst []byte, command []string) []byte {
-	dst = fmt.Appendf(dst, "*%d\r\n", len(command))
-	for _, argument := range command {
-		dst = fmt.Appendf(dst, "$%d\r\n%s\r\n", len(argument), argument)
+// words returns what appends a command of these words.
+func words(command []string) func([]byte) []byte {
+	return func(dst []byte) []byte { return appendCommand(dst, 0, command...) }
+}
+
+// appendCommand appends a command as RESP writes it, of which more arguments
+// follow.
+func appendCommand(dst []byte, more int, words ...string) []byte {
+	dst = append(dst, '*')
+	dst = strconv.AppendInt(dst, int64(len(words)+more), 10)
+	dst = append(dst, "\r\n"...)
+	for _, word := range words {
+		dst = appendArgument(dst, word)
 	}
 	return dst
+}
+
+func appendArgument[T string | []byte](dst []byte, argument T) []byte {
+	dst = append(dst, '$')
+	dst = strconv.AppendInt(dst, int64(len(argument)), 10)
+	dst = append(dst, "\r\n"...)
+	dst = append(dst, argument...)
+	return append(dst, "\r\n"...)
 }
 
 // leastRead is the room that a read is given at least.
