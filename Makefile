@@ -37,7 +37,7 @@ lint: ## go vet and golangci-lint
 fuzz: ## every fuzz target for FUZZTIME (60s)
 	@set -e; for dir in $$(grep -rl --include='*_test.go' '^func Fuzz' worker | xargs -n1 dirname | sort -u); do \
 	  for target in $$(grep -rhoE '^func (Fuzz[A-Za-z0-9_]+)' $$dir/*_test.go | sed 's/func //'); do \
-	    echo "== $$dir $$target"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME); \
+	    echo "== $$dir $$target"; $(GO) test ./$$dir -run '^$$' -fuzz "^$$target$$" -fuzztime $(FUZZTIME) -fuzzminimizetime 10x; \
 	  done; \
 	done
 
