@@ -51,8 +51,8 @@ Examples:
 			&cli.StringFlag{Name: "compression", Category: filesCategory, EnvVars: env("compression"), Value: string(part.Zstd), Usage: "`CODEC` of the pages: zstd, snappy or none"},
 			&cli.StringFlag{Name: "output", EnvVars: env("output"), Value: "-", Usage: "`FILE` for the JSON document, - for standard output"},
 			stateFlag(),
-		}, connectionFlags(), dataFlags(), logFlags()),
-		Action: runAction,
+		}, connectionFlags(), dataFlags(), logFlags(), profileFlags()),
+		Action: profiled(runAction),
 	}
 }
 
