@@ -216,12 +216,14 @@ def test_verify_day_asks_for_the_day_before_its_slot(fake, slot, monkeypatch, tm
     written = {}
     monkeypatch.setattr(verify_day, "get_run_logger", lambda: LOG)
     monkeypatch.setattr(verify_day, "create_markdown_artifact", lambda text, key, description: written.update({key: text}))
-    fake(f"open({str(tmp_path / 'arguments')!r}, 'w').write(' '.join(sys.argv[1:])); print(json.dumps({{'rows': 1200}})); sys.exit(4)")
+    document = {"status": "broken", "rows": 1200, "checks": [{"check": "hash", "promise": "hashes fit", "asked": True, "violations": 1}],
+                "violations": [{"check": "hash", "file": "a.parquet", "count": 1, "detail": "row 7 differs"}]}
+    fake(f"open({str(tmp_path / 'arguments')!r}, 'w').write(' '.join(sys.argv[1:])); {answer(4, document)}")
     state = verify_day.verify_day.fn()
     assert state.is_failed()
-    assert (tmp_path / "arguments").read_text() == "verify --window 2026-11-22T00:00:00Z/2026-11-23T00:00:00Z"
-    assert "| rows | 1,200 |" in written["verified-day"]
-    assert "not whole" in written["verified-day"]
+    assert (tmp_path / "arguments").read_text() == "verify --window 2026-11-22T00:00:00Z/24h --output json"
+    assert "| 1,200 |" in written["verified-day"]
+    assert "- hash: a.parquet row 7 differs" in written["verified-day"]
 
 
 def test_backfill_names_every_window_of_the_range():

@@ -50,7 +50,7 @@ def settings(given) -> dict[str, str]:
         STATE=str(state), ROOT=str(ROOT), VENV=str(VENV),
         WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
         REDIS_PORT=given.get("REDIS_PORT") or "6379", REDIS_SERVER=given.get("REDIS_SERVER") or "",
-        PATH=os.pathsep.join([str(ROOT / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
+        PATH=os.pathsep.join([given.get("BIN_DIR") or str(ROOT / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
         PREFECT_HOME=str(state / "prefect"),
         PREFECT_SERVER_API_HOST="127.0.0.1", PREFECT_SERVER_API_PORT=port,
         PREFECT_API_URL=f"http://127.0.0.1:{port}/api",

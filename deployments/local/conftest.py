@@ -1,0 +1,212 @@
+"""A whole stack for the tests: `stack.py up` with ports and folders of its own, and ways to hurt it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from datetime import datetime, timedelta, timezone
+from pathlib import Path
+
+import duckdb
+import pytest
+import redis
+
+ROOT = Path(__file__).resolve().parents[2]
+KINDS = ("posts", "likes", "reposts", "follows", "blocks")
+SECONDS = 10  # the length of a window in these tests
+
+# Stands before the binary on PATH: while the file `slow` exists, a drain pauses before it begins,
+# so that a test can meet it alive. exec keeps the process, hence its signals and its parent's death.
+WRAPPER = """#!/bin/sh
+if [ "$1" = run ] && [ -e "{state}/slow" ]; then
+  trap 'kill $!; exit 143' TERM
+  sleep "$(cat "{state}/slow")" & wait
+fi
+exec "{binary}" "$@"
+"""
+
+
+class Stack:
+    def __init__(self, folder: Path, **settings: str) -> None:
+        self.state = folder / "state"
+        self.data = self.state / "data"
+        self.port, self.redis_port = free_port(), free_port()
+        self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
+        self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
+        self.binary = ROOT / "bin/datawriter"
+        wrapper = folder / "bin/datawriter"
+        wrapper.parent.mkdir()
+        wrapper.write_text(WRAPPER.format(state=self.state, binary=self.binary))
+        wrapper.chmod(0o755)
+        self.env = os.environ | {
+            "STATE": str(self.state), "PREFECT_PORT": str(self.port), "REDIS_PORT": str(self.redis_port),
+            "WINDOW": f"{SECONDS}s", "RATE": "1500", "DETACH": "1", "BIN_DIR": str(wrapper.parent)} | settings
+
+    def command(self, verb: str) -> subprocess.CompletedProcess:
+        done = subprocess.run([sys.executable, str(ROOT / "deployments/local/stack.py"), verb],
+                              env=self.env, capture_output=True, text=True, timeout=600)
+        print(done.stdout, done.stderr)
+        return done
+
+    def up(self) -> None:
+        assert self.command("up").returncode == 0
+
+    def down(self) -> None:
+        assert self.command("down").returncode == 0
+
+    def supervisor(self, *arguments: str) -> str:
+        command = [str(Path(sys.prefix) / "bin/supervisorctl"), "-s", f"unix://{self.state}/supervisor.sock", *arguments]
+        return subprocess.run(command, capture_output=True, text=True).stdout
+
+    def api(self, path: str, body=None):
+        data = None if body is None else json.dumps(body).encode()
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, {"Content-Type": "application/json"})
+        for attempt in range(20):
+            try:
+                with urllib.request.urlopen(request, timeout=30) as response:
+                    return json.load(response)
+            except (OSError, ValueError):
+                if attempt == 19:
+                    raise
+                time.sleep(0.5)
+
+    def runs(self, *types: str, name: str | None = None) -> list[dict]:
+        """Flow runs of drain-window in those state types, newest first."""
+        wanted = {"state": {"type": {"any_": list(types)}}}
+        if name:
+            wanted["name"] = {"any_": [name]}
+        return self.api("/flow_runs/filter", {"limit": 200, "sort": "EXPECTED_START_TIME_DESC", "flow_runs": wanted,
+                                              "deployments": {"name": {"any_": ["drain-window"]}}})
+
+    def run_now(self, deployment: str = "drain-window", **parameters) -> str:
+        """Starts a run by hand; returns its ID."""
+        found = self.api(f"/deployments/name/{deployment}/{deployment}")
+        return self.api(f"/deployments/{found['id']}/create_flow_run",
+                        {"parameters": found["parameters"] | parameters, "state": {"type": "SCHEDULED"}})["id"]
+
+    def state_of(self, run: str) -> dict:
+        return self.api(f"/flow_runs/{run}")["state"]
+
+    def finished(self, run: str, seconds: float = 180) -> dict:
+        final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
+        wait(lambda: self.state_of(run)["type"] in final, seconds, lambda: f"run {run} ends: {self.state_of(run)}")
+        return self.state_of(run)
+
+    def slow(self, seconds: int) -> None:
+        (self.state / "slow").write_text(str(seconds))
+
+    def fast(self) -> None:
+        (self.state / "slow").unlink(missing_ok=True)
+
+    def processes(self, *words: str) -> list[int]:
+        """Processes of this stack whose command line holds all those words."""
+        mark, found = f"STATE={self.state}".encode(), []
+        for folder in Path("/proc").glob("[0-9]*"):
+            try:
+                command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+                if mark in (folder / "environ").read_bytes().split(b"\0") and all(word in command for word in words):
+                    found.append(int(folder.name))
+            except OSError:
+                continue
+        return [pid for pid in found if pid != os.getpid()]
+
+    def kill(self, *words: str) -> list[int]:
+        victims = self.processes(*words)
+        assert victims, f"no process {words} to kill"
+        for pid in victims:
+            os.kill(pid, signal.SIGKILL)
+        return victims
+
+    def windows(self) -> list[str]:
+        """The windows that have a part 0 of every kind, as the stems of their names, oldest first."""
+        stems = [{path.name.removesuffix("-00.parquet") for path in self.data.glob(f"2*/*/*/*/{kind}/*-00.parquet")} for kind in KINDS]
+        return sorted(set.intersection(*stems))
+
+    def drained_up_to(self, moment: datetime, seconds: float = 180) -> None:
+        """Waits until the window that holds that moment is drained."""
+        start = moment.timestamp() // SECONDS * SECONDS
+        stem = f"{datetime.fromtimestamp(start, timezone.utc):%Y%m%dT%H%M%SZ}-{SECONDS}s"
+        wait(lambda: stem in self.windows(), seconds, lambda: f"{stem} is drained; there are {self.windows()[-3:]}")
+
+    def goes_on(self, seconds: float = 180) -> None:
+        """A window that begins after now is drained by itself."""
+        self.drained_up_to(datetime.now(timezone.utc) + timedelta(seconds=SECONDS), seconds)
+
+    def no_zombies(self) -> None:
+        """No run is Running, Pending or Cancelling for longer than three minutes, no binary runs without its flow."""
+        def old() -> list[str]:
+            limit = datetime.now(timezone.utc) - timedelta(minutes=3)
+            return [run["name"] for run in self.runs("RUNNING", "PENDING", "CANCELLING")
+                    if datetime.fromisoformat(run["state"]["timestamp"]) < limit]
+        assert old() == []
+        orphans = [pid for pid in self.processes("run", "--window") if parent(pid) == 1]
+        assert orphans == []
+
+    def whole(self) -> None:
+        """Every entry that was ever added is in exactly one row or reject, or still waits in its stream."""
+        self.supervisor("stop", "simulate")
+        end = datetime.now(timezone.utc)
+        self.drained_up_to(end)
+        for kind in KINDS:
+            stream = f"bluesky:{{{kind}}}"
+            added = self.redis.xinfo_stream(stream)["entries-added"]
+            rows, distinct = self.count(f"2*/*/*/*/{kind}/*.parquet")
+            rejects, _ = self.count(f"_rejected/2*/*/*/*/{kind}/*.parquet")
+            assert rows == distinct, f"{kind}: {rows - distinct} double"
+            assert rows + rejects + self.redis.xlen(stream) == added, f"{kind}: {rows} rows, {rejects} rejects of {added} entries"
+        self.verify()
+        self.supervisor("start", "simulate")
+
+    def count(self, pattern: str) -> tuple[int, int]:
+        """Rows and distinct entry IDs below a pattern."""
+        if not list(self.data.glob(pattern)):
+            return 0, 0
+        return duckdb.sql(f"SELECT count(*), count(DISTINCT (ingested_at, ingest_seq)) FROM '{self.data}/{pattern}'").fetchall()[0]
+
+    def verify(self) -> None:
+        stems = self.windows()
+        first, last = (datetime.strptime(stem[:16], "%Y%m%dT%H%M%SZ") for stem in (stems[0], stems[-1]))
+        expected = int((last - first).total_seconds() // SECONDS) + 1
+        assert len(stems) == expected, f"{expected - len(stems)} windows are missing between {stems[0]} and {stems[-1]}"
+        window = f"{first:%Y-%m-%dT%H:%M:%SZ}/{last + timedelta(seconds=SECONDS):%Y-%m-%dT%H:%M:%SZ}"
+        done = subprocess.run([self.binary, "verify", "--window", window, "--data", self.data, "--redis-url", self.redis_url],
+                              capture_output=True, text=True)
+        assert done.returncode == 0, done.stdout + done.stderr
+
+
+@pytest.fixture(scope="module")
+def stack(tmp_path_factory):
+    stack = Stack(tmp_path_factory.mktemp("s"))
+    try:
+        stack.up()
+        yield stack
+    finally:
+        stack.fast()
+        stack.down()
+    assert stack.processes() == []
+
+
+def parent(pid: int) -> int:
+    try:
+        return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+    except OSError:
+        return 0
+
+
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def wait(ready, seconds: float, what=lambda: "it is ready") -> None:
+    deadline = time.monotonic() + seconds
+    while not ready():
+        if time.monotonic() > deadline:
+            raise AssertionError(f"waited {seconds} seconds until {what()}")
+        time.sleep(0.3)

@@ -1,0 +1,99 @@
+"""The Prefect UI in a headless Chromium, as a person uses it. SCREENSHOTS=folder keeps what it saw."""
+
+import os
+import shutil
+from datetime import datetime
+
+import pytest
+from playwright.sync_api import expect, sync_playwright
+
+from conftest import wait
+
+# The machine may be closed off: Chromium must not look for its maker's hosts.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert chromium, "no Chromium on PATH: install your system's chromium package"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+@pytest.fixture
+def page(browser, stack):
+    page = browser.new_page(viewport={"width": 1200, "height": 900}, base_url=f"http://127.0.0.1:{stack.port}")
+    page.set_default_timeout(60_000)
+    expect.set_options(timeout=60_000)
+    yield page
+    page.close()
+
+
+def shot(page, name: str) -> None:
+    if folder := os.environ.get("SCREENSHOTS"):
+        page.wait_for_timeout(1500)  # let charts and lists settle
+        page.screenshot(path=f"{folder}/{name}.png")
+
+
+def test_the_run_list_shows_the_windows(stack, page):
+    wait(lambda: len(stack.runs("COMPLETED")) >= 6, 240)
+    newest = stack.runs("COMPLETED")[0]["name"]
+    page.goto("/runs")
+    expect(page.get_by_text(newest).first).to_be_visible()
+    shot(page, "runs")
+
+
+def test_the_artifact_shows_the_rows_of_every_kind(stack, page):
+    page.goto("/artifacts")
+    expect(page.get_by_text("recent-windows").first).to_be_visible()
+    page.goto("/artifacts/key/drained-window")
+    expect(page.get_by_text("reposts").first).to_be_visible()
+    shot(page, "artifact")
+
+
+def test_a_person_runs_a_past_window(stack, page):
+    start = datetime.strptime(stack.windows()[-5][:16], "%Y%m%dT%H%M%SZ")
+    past = f"{start:%Y-%m-%dT%H:%M:%SZ}"
+    name = past.replace(":00Z", "Z")
+    before = {run["id"] for run in stack.runs("COMPLETED", name=name)}
+    deployment = stack.api("/deployments/name/drain-window/drain-window")["id"]
+    page.goto(f"/deployments/deployment/{deployment}/run")
+    page.get_by_role("button", name="str", exact=True).first.click()
+    page.locator("textarea").first.fill("yesterday")
+    page.get_by_role("button", name="Submit").click()
+    expect(page.get_by_text("yesterday").first).to_be_visible()  # refused: the form is still there
+    page.locator("textarea").first.fill(past)
+    shot(page, "custom-run")
+    page.get_by_role("button", name="Submit").click()
+    def again() -> set[str]:
+        return {run["id"] for run in stack.runs("COMPLETED", name=name)} - before
+    wait(again, 120, lambda: f"a run named {name} completes")
+    page.goto(f"/runs/flow-run/{again().pop()}")
+    expect(page.get_by_text(name).first).to_be_visible()
+    expect(page.get_by_text("Completed").first).to_be_visible()
+    shot(page, "run")
+
+
+def test_cancel_and_retry_by_hand(stack, page):
+    stack.goes_on()
+    stack.slow(60)
+    wait(lambda: stack.processes("sleep 60") and stack.runs("RUNNING"), 90)
+    run = stack.runs("RUNNING")[0]["id"]
+    page.goto(f"/runs/flow-run/{run}")
+    page.get_by_role("button", name="Cancel").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Cancel").last.click()
+    wait(lambda: not stack.processes("sleep 60"), 40, lambda: "the binary is stopped")
+    stack.fast()
+    assert stack.finished(run)["type"] == "CANCELLED"
+    page.reload()
+    page.get_by_role("button", name="Retry").first.click()
+    page.get_by_role("dialog").get_by_role("button", name="Retry").last.click()
+    wait(lambda: stack.state_of(run)["type"] != "CANCELLED", 60)
+    assert stack.finished(run)["type"] == "COMPLETED"
+    stack.goes_on()
+    stack.whole()
+    stack.no_zombies()

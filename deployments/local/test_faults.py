@@ -1,0 +1,112 @@
+"""What goes wrong with Prefect around the drain: after each fault the schedule goes on by itself, nothing is lost,
+nothing is double, no binary is orphaned, no run stays Running or Pending for more than three minutes.
+
+A fault that ends with a run in an unknown state waits for the automation that clears dead runs: 90 seconds and some.
+"""
+
+import time
+from datetime import datetime, timedelta, timezone
+
+import pytest
+
+from conftest import SECONDS, wait
+
+
+@pytest.fixture(autouse=True)
+def recovers(stack):
+    """Every fault begins with a drained window and ends with one that begins after it."""
+    stack.goes_on()
+    yield
+    stack.fast()
+    stack.goes_on(240)
+    stack.whole()
+    stack.no_zombies()
+
+
+@pytest.fixture
+def draining(stack):
+    """A run whose binary is alive and pauses: returns the run's ID."""
+    stack.slow(25)
+    wait(lambda: stack.processes("sleep 25") and stack.runs("RUNNING"), 90)
+    return stack.runs("RUNNING")[0]["id"]
+
+
+def test_kill_of_the_flow(stack, draining):
+    stack.kill("prefect.engine")
+    stack.fast()
+    wait(lambda: not stack.processes("sleep 25"), 10, lambda: "the binary ends with its flow")
+    assert stack.finished(draining)["type"] == "CRASHED"
+
+
+def test_kill_of_the_worker(stack, draining):
+    stack.kill("worker start")
+    stack.fast()
+    # The flow runs on without its worker and reports for itself.
+    assert stack.finished(draining)["type"] in ("COMPLETED", "CRASHED")
+
+
+def test_kill_of_server_worker_and_flow_together(stack, draining):
+    stack.kill("prefect")
+    stack.fast()
+    wait(lambda: not stack.processes("sleep 25"), 10, lambda: "the binary ends with its flow")
+    assert stack.finished(draining, 240)["type"] == "CRASHED"
+
+
+def test_worker_away_for_six_windows(stack):
+    stack.supervisor("stop", "worker")
+    left = datetime.now(timezone.utc)
+    time.sleep(6 * SECONDS)
+    stack.supervisor("start", "worker")
+    stack.drained_up_to(left + timedelta(seconds=5 * SECONDS))
+
+
+def test_server_away_for_six_windows(stack):
+    stack.supervisor("stop", "server")
+    left = datetime.now(timezone.utc)
+    time.sleep(6 * SECONDS)
+    stack.supervisor("start", "server")
+    stack.drained_up_to(left + timedelta(seconds=5 * SECONDS))
+
+
+def test_cancel_by_the_api(stack, draining):
+    stack.api(f"/flow_runs/{draining}/set_state", {"state": {"type": "CANCELLING"}})
+    wait(lambda: not stack.processes("sleep 25"), 20, lambda: "the binary is stopped")
+    stack.fast()
+    assert stack.finished(draining)["type"] == "CANCELLED"
+
+
+def test_a_manual_run_of_an_old_window_finds_nothing_to_do(stack):
+    stem = stack.windows()[0]
+    start = datetime.strptime(stem[:16], "%Y%m%dT%H%M%SZ")
+    files = sorted(stack.data.glob(f"2*/*/*/*/*/{stem}*"))
+    run = stack.run_now(window=f"{start:%Y-%m-%dT%H:%M:%SZ}")
+    assert stack.finished(run)["type"] == "COMPLETED"
+    assert sorted(stack.data.glob(f"2*/*/*/*/*/{stem}*")) == files
+
+
+def test_two_manual_runs_of_one_window_at_once(stack):
+    start = datetime.fromtimestamp(time.time() // SECONDS * SECONDS, timezone.utc) - timedelta(seconds=SECONDS)
+    runs = [stack.run_now(window=f"{start:%Y-%m-%dT%H:%M:%SZ}") for _ in range(2)]
+    assert [stack.finished(run)["type"] for run in runs] == ["COMPLETED", "COMPLETED"]
+
+
+def test_redis_away_for_a_minute(stack):
+    stack.supervisor("stop", "simulate", "redis")
+    time.sleep(60)
+    stack.supervisor("start", "redis", "simulate")
+
+
+def test_a_crashed_process_is_started_again(stack):
+    for words in (("redis-server",), ("simulate",), ("server start",)):
+        stack.kill(*words)
+        wait(lambda: stack.processes(*words), 30, lambda: f"{words} is back")
+
+
+def test_a_run_stranded_before_it_runs_is_cleared(stack):
+    """A worker that dies between taking a run and starting it leaves the run Pending, and its slot taken."""
+    stack.supervisor("stop", "worker")
+    run = stack.run_now()
+    for state in ({"type": "PENDING"}, {"type": "PENDING", "name": "Submitting"}):
+        stack.api(f"/flow_runs/{run}/set_state", {"state": state})
+    stack.supervisor("start", "worker")
+    assert stack.finished(run)["type"] == "CRASHED"
