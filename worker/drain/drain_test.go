@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"runtime"
 	"slices"
 	"strings"
 	"sync"
@@ -462,4 +463,30 @@ func TestStoppingGivesBackTheLease(t *testing.T) {
 	}
 	r.drain(win)
 	r.settled()
+}
+
+// TestAnEventCostsHalfAnAllocationAtMost guards the way from Redis's reply to
+// the page: an object per event or per field would be seen at once.
+func TestAnEventCostsHalfAnAllocationAtMost(t *testing.T) {
+	r := newRig(t)
+	const n = 40_000
+	var batch []stream.Addition
+	for i := range uint64(n) {
+		batch = append(batch, stream.Addition{Kind: event.Likes, ID: event.ID{MS: s + i}, Fields: [][]byte{[]byte("event"), like(i)}})
+	}
+	if _, err := r.client.Add(context.Background(), batch); err != nil {
+		t.Fatal(err)
+	}
+	d := r.drainer()
+	var before, after runtime.MemStats
+	runtime.ReadMemStats(&before)
+	if _, err := d.Run(context.Background(), win); err != nil {
+		t.Fatal(err)
+	}
+	runtime.ReadMemStats(&after)
+	if each := float64(after.Mallocs-before.Mallocs) / n; each > 0.5 {
+		t.Errorf("%.2f allocations an event, want at most 0.5", each)
+	} else {
+		t.Logf("%.3f allocations an event", each)
+	}
 }

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bufio"
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -70,10 +71,17 @@ func catFile(out *bufio.Writer, name string) error {
 
 func catRows(out io.Writer, f *part.File) error {
 	kind := f.Meta().Kind
-	var line []byte
+	var text []byte
+	var line bytes.Buffer
 	return part.ReadRows(f, event.RowColumns(kind), func(r *event.Row) error {
-		line = append(event.AppendEvent(line[:0], kind, r), '\n')
-		_, err := out.Write(line)
+		text = event.AppendEvent(text[:0], kind, r)
+		line.Reset()
+		// An event that was kept byte for byte may be spread over several lines.
+		if err := json.Compact(&line, text); err != nil {
+			return err
+		}
+		line.WriteByte('\n')
+		_, err := line.WriteTo(out)
 		return err
 	})
 }

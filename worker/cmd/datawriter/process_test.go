@@ -171,6 +171,10 @@ func TestKilledAtEveryPointAndRunAgain(t *testing.T) {
 				t.Fatalf("the rerun: exit %d\n%s", again.code, again.stderr)
 			}
 			checkOnce(t, server, data, n)
+			verified := run(t, environ, "verify", "--data", data, "--redis-url", server.URL())
+			if verified.code != exitOK {
+				t.Errorf("verify: exit %d\n%s%s", verified.code, verified.stdout, verified.stderr)
+			}
 		})
 	}
 }
