@@ -6,7 +6,8 @@ import (
 	"datawriter/worker/event"
 )
 
-// appendEmbed appends one of the five embeds that posts have.
+// appendEmbed appends one of the five embeds that posts have. No column can hold
+// an embed, so these posts show what event_json is for.
 func (g *Generator) appendEmbed(dst []byte, us int64) []byte {
 	dst = append(dst, `,"embed":`...)
 	switch x := g.rng.Float64(); {
@@ -85,6 +86,7 @@ func (g *Generator) appendAlt(dst []byte) []byte {
 	return appendString(dst, []byte(g.among(titles)))
 }
 
+// appendAspect appends the size of a picture in pixels.
 func (g *Generator) appendAspect(dst []byte) []byte {
 	dst = append(dst, `{"height":`...)
 	dst = strconv.AppendInt(dst, 400+g.rng.Int64N(3600), 10)

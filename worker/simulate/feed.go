@@ -2,6 +2,7 @@ package simulate
 
 import (
 	"context"
+	"errors"
 	"io"
 	"math"
 	"time"
@@ -73,7 +74,7 @@ func (f *feeder) run(ctx context.Context) error {
 		}
 		for n > 0 { // more than one batch when the events are large
 			made, err := f.batch(ctx, n)
-			if err == io.EOF || err == nil && made == 0 {
+			if errors.Is(err, io.EOF) || err == nil && made == 0 {
 				return nil
 			}
 			if err != nil {

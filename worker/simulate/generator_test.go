@@ -92,7 +92,7 @@ func TestEveryWellFormedEventIsARow(t *testing.T) {
 	var row event.Row
 	for _, kind := range event.Kinds() {
 		g := generator(t, simulate.Traits{Seed: 3})
-		for range 8_000 {
+		for range 4_000 {
 			ev := g.Next(kind, noon)
 			entry := event.Entry{ID: event.ID{MS: 5}, Fields: [][]byte{[]byte("event"), ev}}
 			if reason := decoder.Decode(kind, &entry, &row); reason != "" {
@@ -116,7 +116,7 @@ var (
 func TestIdentifiersAreValid(t *testing.T) {
 	for _, kind := range event.Kinds() {
 		g := generator(t, simulate.Traits{Seed: 4})
-		for range 2000 {
+		for range 1000 {
 			ev := g.Next(kind, noon)
 			c := decode(t, ev)
 			if !didForm.MatchString(c.DID) || !tidForm.MatchString(c.Commit.Rev) || !tidForm.MatchString(c.Commit.RKey) {
@@ -168,7 +168,7 @@ func tidTime(tid string) (us int64) {
 
 func TestTheMixIsTheMeasuredOne(t *testing.T) {
 	g := generator(t, simulate.Traits{Seed: 5})
-	const n = 60_000
+	const n = 40_000
 	counts := make(map[string]int)
 	sizes := make([]int, 0, n)
 	authors := make(map[string]int)
@@ -234,7 +234,7 @@ func busiest(authors map[string]int) (most int) {
 func TestPostsHaveEveryFeature(t *testing.T) {
 	g := generator(t, simulate.Traits{Seed: 6})
 	seen := make(map[string]int)
-	for range 15_000 {
+	for range 10_000 {
 		record := decode(t, g.Next(event.Posts, noon)).Commit.Record
 		for name := range record {
 			seen[name]++
@@ -253,8 +253,8 @@ func TestPostsHaveEveryFeature(t *testing.T) {
 		"app.bsky.richtext.facet#link", "app.bsky.richtext.facet#mention", "app.bsky.richtext.facet#tag",
 		"1 bytes a character", "2 bytes a character", "3 bytes a character", "4 bytes a character",
 	} {
-		if seen[want] < 60 {
-			t.Errorf("%s occurs %d times in 15,000 posts", want, seen[want])
+		if seen[want] < 40 {
+			t.Errorf("%s occurs %d times in 10,000 posts", want, seen[want])
 		}
 	}
 }

@@ -98,7 +98,7 @@ func (o *Options) conflict() error {
 	case o.Replay != nil && o.Malformed > 0:
 		return errors.New("a malformed share was given for a replay, which sends the recorded events as they are")
 	}
-	return o.Traits.check()
+	return o.check()
 }
 
 // countable reports whether the number of recorded events can be found out.

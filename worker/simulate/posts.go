@@ -52,6 +52,8 @@ func (g *Generator) appendClientMembers(dst []byte) []byte {
 	return append(dst, `",`...)
 }
 
+// appendLangs appends langs, or none, or an empty list: an archive must tell
+// the last two apart.
 func (g *Generator) appendLangs(dst []byte, t *tongue) []byte {
 	switch x := g.rng.Float64(); {
 	case x < noLangsShare:
@@ -64,6 +66,8 @@ func (g *Generator) appendLangs(dst []byte, t *tongue) []byte {
 	return append(dst, ']')
 }
 
+// appendReply appends what a post answers: often the post that began the
+// thread, otherwise an answer to an older one.
 func (g *Generator) appendReply(dst []byte, us int64) []byte {
 	parent := g.post(us)
 	root := parent

@@ -105,7 +105,7 @@ func countLines(from io.ReadSeeker) (lines int64, err error) {
 	for {
 		n, err := from.Read(buffer)
 		lines += int64(bytes.Count(buffer[:n], []byte("\n")))
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			break
 		}
 		if err != nil {

@@ -35,7 +35,9 @@ func open(t *testing.T, options ...string) (*streamtest.Server, *stream.Client) 
 
 func run(t *testing.T, client *stream.Client, o simulate.Options) simulate.Result {
 	t.Helper()
-	result, err := simulate.Run(t.Context(), client, o)
+	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Minute) // a producer never gives up by itself
+	defer cancel()
+	result, err := simulate.Run(ctx, client, o)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -204,7 +206,10 @@ func TestAFilledWindowCanBeFilledAgainWithTheSameSeedOnly(t *testing.T) {
 		t.Errorf("%d were counted and %d are there, want 5,000", again.Added, held(t, client).count())
 	}
 	options.Seed = 2
-	_, err := simulate.Run(t.Context(), client, options)
+	other, err := simulate.Run(t.Context(), client, options)
+	if other.Added != 0 {
+		t.Errorf("%d events of another seed were taken for those that are there", other.Added)
+	}
 	if !errors.Is(err, simulate.ErrClosed) || !strings.Contains(err.Error(), "bluesky:{") {
 		t.Errorf("another seed: got %v, want ErrClosed and the stream's name", err)
 	}

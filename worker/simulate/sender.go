@@ -49,14 +49,17 @@ func (s *sender) run(ctx, hard context.Context, in <-chan *batch, free chan<- *b
 	for b := range in {
 		if err := s.send(ctx, hard, b); err != nil {
 			s.tally.note(func(r *Result) { r.Unsent += int64(len(b.additions)) })
-			return err
+			if ctx.Err() == nil { // else the stop excuses what it cut off
+				return err
+			}
 		}
 		free <- b
 	}
 	return nil
 }
 
-// send adds all of b, however long it takes, unless ctx ends.
+// send adds all of b, however long it takes, unless ctx ends; b keeps what is
+// not added.
 func (s *sender) send(ctx, hard context.Context, b *batch) error {
 	pauses := backoff.NewExponentialBackOff()
 	pauses.InitialInterval, pauses.MaxInterval = firstPause, longestWait
@@ -71,13 +74,12 @@ func (s *sender) send(ctx, hard context.Context, b *batch) error {
 		switch {
 		case err == nil, errors.Is(err, errAgain):
 			continue
-		case !errors.Is(err, stream.ErrRefused) && !errors.Is(err, stream.ErrUnavailable) && ctx.Err() == nil:
+		case !errors.Is(err, stream.ErrRefused) && !errors.Is(err, stream.ErrUnavailable):
 			return err
 		}
 		s.count(b, err)
 		if ctx.Err() != nil {
-			s.tally.note(func(r *Result) { r.Unsent += int64(len(b.additions)) })
-			return nil
+			return err
 		}
 		if s.giveUp > 0 && time.Since(success) >= s.giveUp {
 			return fmt.Errorf("no success for %s: %w", s.giveUp, err)

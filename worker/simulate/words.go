@@ -42,6 +42,9 @@ var tongues = []tongue{
 	{0.001, `"el"`, " ", western, strings.Fields(`και το είναι σήμερα δεν καλημέρα πολύ ωραία`)},
 }
 
+// What breaks careless code stands in these lists on purpose: emoji of several
+// code points, quotes and backslashes, control characters, characters that HTML
+// escapes.
 var (
 	western = []string{".", ".", ".", "!", "?", "…", ",", "\n\n", "\n"}
 	eastern = []string{"。", "。", "！", "？", "、", "\n"}

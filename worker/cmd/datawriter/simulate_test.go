@@ -36,8 +36,8 @@ func TestASimulatedWindowIsDrained(t *testing.T) {
 	var rows, rejected int64
 	for _, w := range document(t, r.stdout).Windows {
 		for _, k := range w.Kinds {
-			rows += int64(k.Rows)
-			rejected += int64(k.Rejected)
+			rows += k.Rows
+			rejected += k.Rejected
 		}
 	}
 	if rows != made.Added-made.Malformed || rejected != made.Malformed {
