@@ -66,12 +66,12 @@ class Stack:
     def api(self, path: str, body=None):
         data = None if body is None else json.dumps(body).encode()
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, {"Content-Type": "application/json"})
-        for attempt in range(20):
+        for attempt in range(240):  # a server that was killed takes a while to come back
             try:
                 with urllib.request.urlopen(request, timeout=30) as response:
                     return json.load(response)
             except (OSError, ValueError):
-                if attempt == 19:
+                if attempt == 239:
                     raise
                 time.sleep(0.5)
 

@@ -25,10 +25,12 @@ $(VENV)/.ready-test: flows/requirements-test.txt $(VENV)/.ready
 	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements-test.txt
 	@touch $@
 
+test: test-flows
+
 test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, without a server
 	$(VENV)/bin/python -m pytest -q flows
 
-e2e: build redis $(VENV)/.ready-test ## the whole stack for a minute, on a 10-second schedule
+e2e: build redis $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
 
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)

@@ -26,7 +26,7 @@ def browser():
 
 @pytest.fixture
 def page(browser, stack):
-    page = browser.new_page(viewport={"width": 1200, "height": 900}, base_url=f"http://127.0.0.1:{stack.port}")
+    page = browser.new_page(viewport={"width": 1200, "height": 1200}, base_url=f"http://127.0.0.1:{stack.port}")
     page.set_default_timeout(60_000)
     expect.set_options(timeout=60_000)
     yield page
