@@ -1,7 +1,10 @@
 package exporter
 
 import (
+	"fmt"
+	"io"
 	"strings"
+	"text/tabwriter"
 
 	"github.com/prometheus/client_golang/prometheus"
 )
@@ -133,6 +136,7 @@ func families() []family {
 var (
 	statuses     = []string{"drained", "nothing", "held", "failed", "stopped"}
 	classes      = []string{"configuration", "integrity", "unavailable"}
+	lossClasses  = []string{"evicted", "rolled_back", "unknown"}
 	flowStates   = []string{"scheduled", "pending", "running", "paused", "cancelling", "cancelled", "completed", "failed", "crashed"}
 	refusalCodes = []string{"oom", "misconf"}
 )
@@ -161,4 +165,13 @@ func (f family) value(v float64, labels ...string) prometheus.Metric {
 // String returns the family as a line of a table: name, type, labels, help.
 func (f family) String() string {
 	return strings.Join([]string{namespace + f.Name, f.Type, strings.Join(f.Labels, ","), f.Help}, "\t")
+}
+
+// WriteList writes the table of metrics for people: name, type, labels, help.
+func WriteList(w io.Writer) error {
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	for _, f := range families() {
+		fmt.Fprintln(table, f)
+	}
+	return table.Flush()
 }

@@ -55,3 +55,7 @@ func routes(registry *prometheus.Registry, ready func() string) http.Handler {
 	})
 	return mux
 }
+
+// CheckWebConfig returns an error if exporter-toolkit cannot read the file; an
+// empty name is none.
+func CheckWebConfig(name string) error { return web.Validate(name) }

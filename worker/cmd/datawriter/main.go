@@ -98,6 +98,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			verifyCommand(),
 			catCommand(),
 			simulateCommand(),
+			exporterCommand(),
 			completionCommand(),
 			versionCommand(),
 		},
