@@ -16,9 +16,13 @@ import (
 var checkCounter = check{
 	Name:    "counter",
 	Promise: "a stream's count of added entries covers what was archived of it, and never goes back while its server lives",
-	file:    countFooter,
-	stream:  compareCounter,
-	end:     endCounter,
+	final: func(v *Verifier, s *set) {
+		for _, f := range s.files {
+			v.footers.add(f)
+		}
+	},
+	stream: compareCounter,
+	end:    endCounter,
 }
 
 // life is one kind's stream on one server.
@@ -37,29 +41,22 @@ type counted struct {
 // footers sums up the footers of the range.
 type footers map[life]*counted
 
-func countFooter(f *file, failed error) string {
-	if failed != nil {
-		return ""
+func (sums footers) add(f *file) {
+	if !f.whole || !f.isItself() {
+		return
 	}
-	v := f.set.v
-	v.mu.Lock()
-	defer v.mu.Unlock()
 	at := life{f.name.Kind, f.meta.RunID}
-	if v.footers[at] == nil {
-		v.footers[at] = &counted{}
+	if sums[at] == nil {
+		sums[at] = &counted{}
 	}
-	c := v.footers[at]
+	c := sums[at]
 	c.entries += f.count
 	c.added = max(c.added, f.meta.EntriesAdded)
 	c.unknown = c.unknown || f.meta.EntriesAdded < 0
-	return ""
 }
 
 func compareCounter(_ context.Context, k *kindStream, say sayer) error {
-	k.v.mu.Lock()
-	c := k.v.footers[life{k.kind, k.server.RunID}]
-	k.v.mu.Unlock()
-	switch {
+	switch c := k.v.footers[life{k.kind, k.server.RunID}]; {
 	case c == nil || c.added <= 0: // another server, or nothing was ever added
 	case !k.state.Exists:
 		say(k.violation(nil, 1, fmt.Sprintf("a part was read from it when it had counted %d entries, and now it is gone: it was deleted or evicted", c.added)))

@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"datawriter/worker/event"
 	"datawriter/worker/sink"
@@ -15,87 +16,134 @@ import (
 var checkMissing = check{
 	Name:    "missing",
 	Promise: "from the first published window to the last, every kind of every window has a part 0",
-	hour:    func(v *Verifier, h sink.Hour, say sayer) { v.coverage.see(h, say) },
+	hour:    func(v *Verifier, h sink.Hour, _ sayer) { v.coverage.see(h) },
 	end:     endMissing,
 }
 
-// coverage follows the windows in order of time, one behind: of the last one a
-// drain may be on its way.
+// coverage follows the windows in order of time and keeps what they lack. A
+// drain may have been at work behind the walk's back, so that is no violation yet.
 type coverage struct {
-	window window.Window
-	kinds  map[event.Kind]bool // that have a part 0
+	window  window.Window
+	drained kinds // of window
+	lacking []span
 }
 
-func (c *coverage) see(h sink.Hour, say sayer) {
+// kinds are those that have a part 0.
+type kinds map[event.Kind]bool
+
+// span is a run of windows of which not every kind is drained.
+type span struct {
+	first window.Window
+	end   time.Time
+}
+
+func (c *coverage) see(h sink.Hour) {
 	for _, n := range h.Names {
 		if n.Window != c.window {
-			c.leave(n.Window, say)
-			c.window, c.kinds = n.Window, make(map[event.Kind]bool)
+			c.enter(n.Window)
 		}
 		if n.Part == 0 && !n.Rejects {
-			c.kinds[n.Kind] = true
+			c.drained[n.Kind] = true
 		}
 	}
 }
 
-// leave reports what the current window lacks, and the windows between it and the next.
-func (c *coverage) leave(next window.Window, say sayer) {
-	if c.window == (window.Window{}) {
-		return
+// enter begins the next window that has files.
+func (c *coverage) enter(w window.Window) {
+	c.leave()
+	if gap := c.window.Next(); c.window != (window.Window{}) && gap.Before(w) {
+		c.lacking = append(c.lacking, span{gap, w.Start})
 	}
-	for _, kind := range c.missing() {
-		say(notDrained(c.window, kind))
-	}
-	gap := c.window.Next()
-	if between := next.Start.Sub(gap.Start); between > 0 {
-		say(Violation{Window: &gap, Count: int64(between / gap.Length), Detail: "no kind of this window is drained"})
-	}
+	c.window, c.drained = w, make(kinds)
 }
 
-func (c *coverage) missing() (kinds []event.Kind) {
-	for _, kind := range event.Kinds() {
-		if !c.kinds[kind] {
-			kinds = append(kinds, kind)
-		}
+// leave ends the current window.
+func (c *coverage) leave() {
+	if c.window != (window.Window{}) && len(c.drained) < len(event.Kinds()) {
+		c.lacking = append(c.lacking, span{c.window, c.window.End()})
 	}
-	return kinds
-}
-
-func notDrained(w window.Window, kind event.Kind) Violation {
-	return Violation{Window: &w, Kind: &kind, Detail: "there is no part 0: this kind is not drained"}
 }
 
 func endMissing(ctx context.Context, v *Verifier, say sayer) error {
-	c := &v.coverage
-	if c.window == (window.Window{}) {
-		if !v.cfg.Range.IsZero() {
-			say(Violation{Detail: fmt.Sprintf("no window of %s is drained", v.cfg.Range)})
-		}
-		return nil
+	v.coverage.leave()
+	if v.coverage.window == (window.Window{}) && !v.cfg.Range.IsZero() {
+		say(Violation{Detail: fmt.Sprintf("no window of %s is drained", v.cfg.Range)})
 	}
-	for _, kind := range c.missing() {
-		drained, err := v.drainedMeanwhile(ctx, c.window, kind)
-		if err != nil {
+	for _, lacks := range v.coverage.lacking {
+		if err := v.wait(ctx); err != nil {
 			return err
 		}
-		if !drained {
-			say(notDrained(c.window, kind))
+		if err := v.reportSpan(ctx, lacks, say); err != nil {
+			return err
 		}
 	}
 	return nil
 }
 
-// drainedMeanwhile reports whether a kind of the last window has a part 0 by
-// now, or a run is at work that will give it one.
-func (v *Verifier) drainedMeanwhile(ctx context.Context, w window.Window, kind event.Kind) (bool, error) {
-	if v.cfg.Source != nil {
-		held, err := v.cfg.Source.Stream(kind).Held(ctx)
-		if held || err != nil {
-			return held, err
+// reportSpan says what a span lacks by now: kinds of its windows, or whole
+// windows, of which it says how many. What a run at work holds, it may be about
+// to drain.
+func (v *Verifier) reportSpan(ctx context.Context, s span, say sayer) error {
+	held, err := v.held(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := v.drainedIn(ctx, s)
+	if err != nil {
+		return err
+	}
+	for w, drained := range found {
+		for _, kind := range event.Kinds() {
+			if !drained[kind] && !held[kind] {
+				say(Violation{Window: &w, Kind: &kind, Detail: "there is no part 0: this kind is not drained"})
+			}
 		}
 	}
-	names, err := sink.Published(ctx, v.archive, v.shape.Layout, sink.Name{Window: w, Kind: kind})
-	return isDrained(names), err
+	lacking := int64(s.end.Sub(s.first.Start)/s.first.Length) - int64(len(found))
+	if lacking <= 0 || len(held) > 0 {
+		return nil
+	}
+	gap := s.first
+	for found[gap] != nil {
+		gap = gap.Next()
+	}
+	say(Violation{Window: &gap, Count: lacking, Detail: "no kind of this window is drained"})
+	return nil
+}
+
+// held lists the kinds on which a run is at work; without a Redis nobody knows.
+func (v *Verifier) held(ctx context.Context) (kinds, error) {
+	held := make(kinds)
+	if v.cfg.Source == nil {
+		return held, nil
+	}
+	for _, kind := range event.Kinds() {
+		is, err := v.cfg.Source.Stream(kind).Held(ctx)
+		if err != nil {
+			return nil, err
+		}
+		if is {
+			held[kind] = true
+		}
+	}
+	return held, nil
+}
+
+// drainedIn lists the windows of a span that have files by now.
+func (v *Verifier) drainedIn(ctx context.Context, s span) (map[window.Window]kinds, error) {
+	found := make(map[window.Window]kinds)
+	err := sink.Walk(ctx, v.archive, v.shape.Layout, s.first.Start, s.end, func(h sink.Hour) error {
+		for _, n := range h.Names {
+			if found[n.Window] == nil {
+				found[n.Window] = make(kinds)
+			}
+			if n.Part == 0 && !n.Rejects {
+				found[n.Window][n.Kind] = true
+			}
+		}
+		return nil
+	})
+	return found, err
 }
 
 // isDrained reports whether the files of one (window, kind) include its part 0.

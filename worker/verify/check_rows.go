@@ -38,9 +38,7 @@ func decodesIntoItself(f *file, r *event.Row) string {
 	default:
 		return about(r.ID(), "its event would be rejected: %s", reason)
 	}
-	if r.EventJSON == nil {
-		f.again.EntryHash = r.EntryHash // is of the bytes as they came
-	}
+	f.again.EntryHash = r.EntryHash // is of the bytes as they came, and another check's business
 	for i := range f.columns {
 		if c := &f.columns[i]; !sameCell(c, r, &f.again) {
 			return about(r.ID(), "its %s is not that of its event", c.Name)

@@ -26,6 +26,8 @@ type check struct {
 	file func(f *file, failed error) string
 	// set sees the files of one (window, kind) after all were read.
 	set func(ctx context.Context, s *set, say sayer) error
+	// final sees it once, when what was found of it is final; one call at a time.
+	final func(v *Verifier, s *set)
 	// record sees every line of the run log on a window of the range.
 	record func(ctx context.Context, v *Verifier, r runlog.Record, say sayer) error
 	// stream sees every kind's stream.

@@ -134,25 +134,23 @@ func (f *file) note(check int, problem string) {
 	p.Count++
 }
 
-// report adds the file's counts and problems to the report.
+// report adds the file's counts and problems to what was found of its set.
 func (f *file) report() {
-	v := f.set.v
+	o := &f.set.found
 	for i, p := range f.problems {
 		if p.Count > 0 {
-			v.sayer(v.checks[i].Name)(p)
+			o.violations = append(o.violations, p.of(f.set.v.checks[i].Name))
 		}
 	}
-	v.mu.Lock()
-	defer v.mu.Unlock()
-	v.report.Files++
-	v.report.Bytes += f.size
+	o.files++
+	o.bytes += f.size
 	if f.name.Rejects {
-		v.report.Rejects += f.count
+		o.rejects += f.count
 	} else {
-		v.report.Rows += f.count
+		o.rows += f.count
 	}
 	if f.name.Part > 0 {
-		v.report.Late += f.count
+		o.late += f.count
 	}
 }
 

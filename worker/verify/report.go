@@ -77,11 +77,15 @@ type sayer func(Violation)
 // sayer returns what adds violations of one check to the report.
 func (v *Verifier) sayer(check string) sayer {
 	return func(violation Violation) {
-		violation.Check, violation.Count = check, max(violation.Count, 1)
 		v.mu.Lock()
 		defer v.mu.Unlock()
-		v.report.Violations = append(v.report.Violations, violation)
+		v.report.Violations = append(v.report.Violations, violation.of(check))
 	}
+}
+
+func (v Violation) of(check string) Violation {
+	v.Check, v.Count = check, max(v.Count, 1)
+	return v
 }
 
 // finish orders the violations and counts them by check.

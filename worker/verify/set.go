@@ -3,6 +3,7 @@ package verify
 import (
 	"context"
 	"errors"
+	"time"
 
 	"datawriter/worker/event"
 	"datawriter/worker/ledger"
@@ -16,6 +17,8 @@ type set struct {
 	v     *Verifier
 	name  sink.Name // of its part 0
 	files []*file
+	again bool // this is the second look
+	found outcome
 }
 
 // sets groups an hour's names, which are ordered.
@@ -32,6 +35,12 @@ func (v *Verifier) sets(names []sink.Name) (sets []*set) {
 	return sets
 }
 
+// outcome is what was found of a set. It enters the report when it is final.
+type outcome struct {
+	files, rows, rejects, late, bytes int64
+	violations                        []Violation
+}
+
 // verify reads every file of the set, then shows the set to the checks.
 func (s *set) verify(ctx context.Context) error {
 	for _, f := range s.files {
@@ -43,11 +52,89 @@ func (s *set) verify(ctx context.Context) error {
 		if c.set == nil {
 			continue
 		}
-		if err := c.set(ctx, s, s.v.sayer(c.Name)); err != nil {
+		if err := c.set(ctx, s, s.sayer(c.Name)); err != nil {
 			return err
 		}
 	}
+	s.v.accept(s)
 	return nil
+}
+
+// accept adds what was found of a set to the report, or puts it aside if a drain
+// may be about to change it.
+func (v *Verifier) accept(s *set) {
+	v.mu.Lock()
+	defer v.mu.Unlock()
+	if s.isUnfinished() && !s.again {
+		v.unfinished = append(v.unfinished, s.name)
+		return
+	}
+	r, o := &v.report, &s.found
+	r.Files += o.files
+	r.Rows += o.rows
+	r.Rejects += o.rejects
+	r.Late += o.late
+	r.Bytes += o.bytes
+	r.Violations = append(r.Violations, o.violations...)
+	for _, c := range v.checks {
+		if c.final != nil {
+			c.final(v, s)
+		}
+	}
+}
+
+// isUnfinished reports whether rejects stand without their part. A drain at work
+// is so for a moment, and a killed one until the next run.
+func (s *set) isUnfinished() bool {
+	parts := make(map[int]bool)
+	for _, f := range s.files { // parts come first
+		if !f.name.Rejects {
+			parts[f.name.Part] = true
+		} else if !parts[f.name.Part] {
+			return true
+		}
+	}
+	return false
+}
+
+// lookAgain verifies the sets that were put aside as they stand now.
+func (v *Verifier) lookAgain(ctx context.Context) error {
+	for _, n := range v.unfinished {
+		if err := v.wait(ctx); err != nil {
+			return err
+		}
+		names, err := sink.Published(ctx, v.archive, v.shape.Layout, n)
+		if err != nil {
+			return err
+		}
+		for _, s := range v.sets(names) {
+			s.again = true
+			if err := s.verify(ctx); err != nil {
+				return err
+			}
+		}
+	}
+	return nil
+}
+
+// wait gives a drain at work the time to finish what was seen unfinished, once
+// in a verification.
+func (v *Verifier) wait(ctx context.Context) error {
+	if v.waited {
+		return ctx.Err()
+	}
+	v.waited = true
+	select {
+	case <-time.After(v.cfg.Patience):
+		return nil
+	case <-ctx.Done():
+		return ctx.Err()
+	}
+}
+
+// sayer returns what adds violations of one check to what was found of the set.
+func (s *set) sayer(check string) sayer {
+	return func(v Violation) { s.found.violations = append(s.found.violations, v.of(check)) }
 }
 
 // violation returns one of this set.

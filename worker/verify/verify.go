@@ -29,6 +29,10 @@ type Config struct {
 	Runs    *runlog.Log    // nil: the run log is not asked
 	Source  *stream.Client // nil: the streams are not asked
 	Workers int            // files read side by side; 0 means as many as processors
+
+	// Patience is how long a drain at work may take to finish what was seen
+	// unfinished, before that counts as left by a killed one; 0 means a second.
+	Patience time.Duration
 }
 
 // Verifier verifies one archive, once.
@@ -45,16 +49,21 @@ type Verifier struct {
 	// What checks remember on their way from the first hour to the end.
 	coverage coverage
 	shapes   shapes
+	waited   bool
 
-	mu      sync.Mutex // guards what follows
-	footers footers
-	report  Report
+	mu         sync.Mutex  // guards what follows
+	unfinished []sink.Name // sets that are looked at again
+	footers    footers
+	report     Report
 }
 
 // New returns a Verifier. It owns none of its dependencies.
 func New(archive sink.Sink, cfg Config) *Verifier {
 	if cfg.Workers <= 0 {
 		cfg.Workers = runtime.GOMAXPROCS(0)
+	}
+	if cfg.Patience <= 0 {
+		cfg.Patience = time.Second
 	}
 	return &Verifier{archive: archive, cfg: cfg, checks: checks(), footers: make(footers)}
 }
@@ -65,7 +74,7 @@ func New(archive sink.Sink, cfg Config) *Verifier {
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	start := time.Now()
 	var err error
-	for _, step := range []func(context.Context) error{v.readShape, v.readFiles, v.readRunLog, v.readStreams, v.conclude} {
+	for _, step := range []func(context.Context) error{v.readShape, v.readFiles, v.lookAgain, v.readRunLog, v.readStreams, v.conclude} {
 		if err = step(ctx); err != nil {
 			break
 		}
