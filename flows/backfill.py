@@ -41,7 +41,7 @@ def backfill(start: Moment, end: Moment, length: Length = "5m", data: str | None
             outcome = drain(["run", "--window", window, *place])
         except (WorthRetry, FileNotFoundError) as error:
             return Failed(message=f"{window}: {error}")
-        report.publish(window, outcome.document)
+        report.publish(window, outcome.document, data)
         state = state_of(outcome)
         if not state.is_completed() or state.name == "Skipped":
             return Failed(message=f"{window}: {state.message}")

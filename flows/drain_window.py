@@ -57,7 +57,7 @@ def drain_window(window: Window | None = None, length: Length = "5m", data: str 
         outcome = drain(arguments)
     except (WorthRetry, FileNotFoundError) as error:
         return Failed(message=str(error))
-    report.publish(window, outcome.document)
+    report.publish(window, outcome.document, data)
     return state_of(outcome)
 
 

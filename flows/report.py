@@ -1,6 +1,7 @@
 """What the Prefect UI shows of a run: a table of its windows, and a rolling table of the last ones."""
 
 import json
+import os
 
 from prefect import get_run_logger
 from prefect.artifacts import Artifact, create_table_artifact
@@ -11,10 +12,10 @@ ROLLING_ROWS = 24  # two hours of five-minute windows
 COUNTS = ("entries", "rows", "rejected", "late", "bytes", "seconds")
 
 
-def publish(window: str, document: dict) -> None:
+def publish(window: str, document: dict, data: str | None = None) -> None:
     """Write both tables. A table that cannot be written never fails a run that drained its window."""
     try:
-        _publish(window, document)
+        _publish(window, document, data)
     except Exception as error:
         get_run_logger().warning("no artifact for %s: %s", window, error)
 
@@ -28,12 +29,12 @@ def summary(document: dict) -> str:
     return f"{rows:,} rows, {size:,} bytes in {len(windows)} window(s)"
 
 
-def _publish(window: str, document: dict) -> None:
+def _publish(window: str, document: dict, data: str | None) -> None:
     windows = document.get("windows") or []
     rows = [_row(w["window"], kind) for w in windows for kind in w.get("kinds") or []]
     if not rows:
         return
-    create_table_artifact(rows, key=LATEST, description=f"Drained for **{window}**. Files: {_files(windows)}")
+    create_table_artifact(rows, key=LATEST, description=f"Drained for **{window}**. Files: {_files(windows, data)}")
     create_table_artifact(_recent(windows), key=ROLLING, description="The last windows, newest first.")
 
 
@@ -42,10 +43,12 @@ def _row(window: str, kind: dict) -> dict:
             "parts": ", ".join(kind.get("parts") or [])}
 
 
-def _files(windows: list[dict]) -> str:
-    """The folders of the parts, as paths below the data folder."""
-    parts = (part for w in windows for kind in w.get("kinds") or [] for part in kind.get("parts") or [])
-    return ", ".join(f"`{folder}/`" for folder in sorted({part.rpartition("/")[0] for part in parts})) or "none"
+def _files(windows: list[dict], data: str | None) -> str:
+    """The folder that holds the parts, as a path on the worker's machine."""
+    parts = [part for w in windows for kind in w.get("kinds") or [] for part in kind.get("parts") or []]
+    root = data or os.environ.get("DATAWRITER_DATA", "data")
+    # …/2026/11/23/10/likes/….parquet: the hour is what the five kinds share.
+    return f"`{os.path.join(root, os.path.commonpath([os.path.dirname(os.path.dirname(part)) for part in parts]))}`" if parts else "none"
 
 
 def _recent(windows: list[dict]) -> list[dict]:

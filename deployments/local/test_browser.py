@@ -51,7 +51,8 @@ def test_the_artifact_shows_the_rows_of_every_kind(stack, page):
     page.goto("/artifacts")
     expect(page.get_by_text("recent-windows").first).to_be_visible()
     page.goto("/artifacts/key/drained-window")
-    expect(page.get_by_text("reposts").first).to_be_visible()
+    page.locator("a[href*='/artifacts/artifact/']").first.click()
+    expect(page.get_by_role("cell", name="reposts").first).to_be_visible()
     shot(page, "artifact")
 
 
