@@ -98,7 +98,7 @@ func (v *Verifier) readShape(ctx context.Context) error {
 		return err
 	}
 	if errors.Is(err, fs.ErrNotExist) && v.isEmpty(ctx) {
-		return fmt.Errorf("%w: there is no archive in it; name one with --data", sink.ErrMisplaced)
+		return fmt.Errorf("%w: there is no archive in it: name one with --data, and its --layout if it has lost _archive.json", sink.ErrMisplaced)
 	}
 	v.shape, v.shapeless = sink.Archive{Layout: v.cfg.Layout}, err
 	return nil
@@ -107,7 +107,12 @@ func (v *Verifier) readShape(ctx context.Context) error {
 // isEmpty reports whether nothing was ever published.
 func (v *Verifier) isEmpty(ctx context.Context) bool {
 	some := errors.New("some")
-	err := sink.Walk(ctx, v.archive, v.cfg.Layout, time.Time{}, time.Time{}, func(sink.Hour) error { return some })
+	err := sink.Walk(ctx, v.archive, v.cfg.Layout, time.Time{}, time.Time{}, func(h sink.Hour) error {
+		if len(h.Names) > 0 {
+			return some
+		}
+		return nil
+	})
 	return err == nil
 }
 

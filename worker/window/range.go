@@ -46,13 +46,26 @@ func (r Range) Contains(w Window) bool {
 	return r.IsZero() || !w.Start.Before(r.From) && w.Start.Before(r.To)
 }
 
+// everything is how the zero Range is written.
+const everything = "everything"
+
 // String returns the range as ParseRange reads it, or "everything".
 func (r Range) String() string {
 	if r.IsZero() {
-		return "everything"
+		return everything
 	}
 	return r.From.Format(time.RFC3339Nano) + "/" + r.To.Format(time.RFC3339Nano)
 }
 
 // MarshalText returns String, so that JSON documents carry it.
 func (r Range) MarshalText() ([]byte, error) { return []byte(r.String()), nil }
+
+// UnmarshalText is the inverse of MarshalText.
+func (r *Range) UnmarshalText(text []byte) (err error) {
+	if string(text) == everything {
+		*r = Range{}
+		return nil
+	}
+	*r, err = ParseRange(string(text))
+	return err
+}

@@ -162,6 +162,19 @@ func TestRanges(t *testing.T) {
 	}
 }
 
+func TestARangeIsOneJSONString(t *testing.T) {
+	for _, r := range []window.Range{{}, {From: five.Start, To: five.End()}} {
+		text, err := json.Marshal(r)
+		if err != nil || string(text) != `"`+r.String()+`"` {
+			t.Errorf("JSON of %s is %s (%v)", r, text, err)
+		}
+		var back window.Range
+		if err := json.Unmarshal(text, &back); err != nil || back != r {
+			t.Errorf("%s reads as %s (%v)", text, back, err)
+		}
+	}
+}
+
 func TestARangeMeansTheWindowsThatBeginInIt(t *testing.T) {
 	r := window.Range{From: five.Start, To: five.Next().Start}
 	for w, want := range map[window.Window]bool{five.Previous(): false, five: true, five.Next(): false} {

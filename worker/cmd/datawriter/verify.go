@@ -52,7 +52,7 @@ func verifyAction(c *cli.Context) error {
 	}
 	defer closer()
 	report, err := verifier.Run(c.Context)
-	return errors.Join(report.Err(), err, writeReport(c, report))
+	return errors.Join(report.Err(), err, writeReport(c, report, err))
 }
 
 // newVerifier wires a verifier from the flags.
@@ -110,15 +110,19 @@ func asksRedis(c *cli.Context) bool {
 // verifyDocument is what standard output carries.
 type verifyDocument struct {
 	Version string `json:"version"`
-	Status  string `json:"status"` // "kept" or "violated"
+	Status  string `json:"status"`          // "kept", "violated", or "incomplete" when it could not look at everything
+	Error   string `json:"error,omitempty"` // why not
 	verify.Report
 }
 
-func writeReport(c *cli.Context, report verify.Report) error {
+func writeReport(c *cli.Context, report verify.Report, incomplete error) error {
 	if c.String("output") == "table" {
 		return report.WriteTable(c.App.Writer)
 	}
 	doc := verifyDocument{Version: version, Status: "kept", Report: report}
+	if incomplete != nil {
+		doc.Status, doc.Error = "incomplete", incomplete.Error()
+	}
 	if report.Err() != nil {
 		doc.Status = "violated"
 	}
