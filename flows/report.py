@@ -39,7 +39,7 @@ def _publish(window: str, document: dict, data: str | None) -> None:
 
 
 def _row(window: str, kind: dict) -> dict:
-    return {"window": window, "kind": kind.get("kind"), **{name: kind.get(name, 0) for name in COUNTS},
+    return {"window": window, "kind": kind.get("kind"), **{name: round(kind.get(name) or 0, 2) for name in COUNTS},
             "parts": ", ".join(kind.get("parts") or [])}
 
 
