@@ -91,7 +91,7 @@ func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err e
 // sweeps up what killed runs left.
 func (d *Drainer) prepare(ctx context.Context) error {
 	want := sink.Archive{WindowLength: d.cfg.Length, Layout: d.cfg.Layout, SchemaVersion: part.SchemaVersion}
-	if err := sink.Claim(ctx, d.sink, want, d.cfg.Faults); err != nil {
+	if err := sink.Claim(ctx, d.sink, want); err != nil {
 		return err
 	}
 	if folder, ok := d.sink.(sink.Local); ok {

@@ -37,11 +37,10 @@ type archiveJSON struct {
 
 // Claim makes want the archive's shape if it has none yet, else compares:
 // ErrOtherArchive when it differs.
-func Claim(ctx context.Context, s Sink, want Archive, faults *fault.Injector) error {
+func Claim(ctx context.Context, s Sink, want Archive) error {
 	have, err := ReadArchive(ctx, s)
 	if errors.Is(err, fs.ErrNotExist) {
 		if err = publishArchive(ctx, s, want); err == nil {
-			faults.At(fault.ArchiveLinked)
 			return nil
 		}
 		if errors.Is(err, ErrExists) { // another run was faster

@@ -156,7 +156,7 @@ func TestADamagedShapeIsNeverReplaced(t *testing.T) {
 				t.Fatal(err)
 			}
 			want := sink.Archive{WindowLength: 5 * time.Minute, Layout: sink.Plain, SchemaVersion: 1}
-			if err := sink.Claim(context.Background(), local(t, root, ""), want, nil); !errors.Is(err, sink.ErrOtherArchive) {
+			if err := sink.Claim(context.Background(), local(t, root, ""), want); !errors.Is(err, sink.ErrOtherArchive) {
 				t.Errorf("got %v, want ErrOtherArchive", err)
 			}
 			if left, _ := os.ReadFile(filepath.Join(root, "_archive.json")); string(left) != text {

@@ -162,14 +162,14 @@ func claims(t *testing.T, open func() sink.Sink) {
 		t.Errorf("the shape of an empty place: %v, want fs.ErrNotExist", err)
 	}
 	for range 2 {
-		ok(t, sink.Claim(ctx, open(), five, nil))
+		ok(t, sink.Claim(ctx, open(), five))
 	}
 	for what, other := range map[string]sink.Archive{
 		"another length": {WindowLength: time.Minute, Layout: sink.Hive, SchemaVersion: 1},
 		"another layout": {WindowLength: 5 * time.Minute, Layout: sink.Plain, SchemaVersion: 1},
 		"another schema": {WindowLength: 5 * time.Minute, Layout: sink.Hive, SchemaVersion: 2},
 	} {
-		if err := sink.Claim(ctx, open(), other, nil); !errors.Is(err, sink.ErrOtherArchive) {
+		if err := sink.Claim(ctx, open(), other); !errors.Is(err, sink.ErrOtherArchive) {
 			t.Errorf("claiming %s: %v, want ErrOtherArchive", what, err)
 		}
 	}
