@@ -11,7 +11,7 @@ GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go lint fuzz bench engines redis clean
+.PHONY: help build test test-go lint fuzz bench microbench engines redis clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -19,7 +19,7 @@ help: ## list the targets
 build: ## build bin/datawriter
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
-test: test-go ## everything a newcomer needs to trust the code
+test: test-go test-flows ## everything a newcomer needs to trust the code
 
 test-go: redis engines
 	$(GO) vet ./...
@@ -41,8 +41,20 @@ fuzz: ## every fuzz target for FUZZTIME (60s)
 	  done; \
 	done
 
-bench: ## benchmarks of the hot paths
+microbench: ## benchmarks of the hot paths alone
 	$(GO) test -run '^$$' -bench . -benchmem ./worker/event ./worker/part ./worker/simulate
+
+EVENTS ?= 450000
+ROUNDS ?= 5
+bench: build redis $(CACHE)/venv-peer/.ready ## a drain against its limits and a Python peer: EVENTS=450000 ROUNDS=5 OUT=docs/images/performance
+	$(GO) build -o $(CACHE)/bench ./worker/bench
+	$(CACHE)/bench -server "$$(cat $(CACHE)/redis-server)" -python $(CACHE)/venv-peer/bin/python \
+	  -events $(EVENTS) -rounds $(ROUNDS) $(if $(OUT),-out $(OUT)) $(BENCHFLAGS)
+
+$(CACHE)/venv-peer/.ready: worker/bench/peers/requirements.txt
+	$(PYTHON) -m venv $(CACHE)/venv-peer
+	$(CACHE)/venv-peer/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+	@touch $@
 
 # The query engines that read the files back in tests.
 engines: $(CACHE)/venv-engines/.ready
