@@ -75,16 +75,12 @@ func (f *file) read(ctx context.Context) error {
 		return errors.New("a part stands where rejects belong, or rejects where a part belongs")
 	}
 	if f.name.Rejects {
-		return part.ReadRows(parsed, event.RejectColumns(), func(r *event.Reject) error {
-			f.see(r.ID())
-			for i, c := range f.set.v.checks {
-				if c.reject != nil {
-					f.note(i, c.reject(f, r))
-				}
-			}
-			return f.pause(ctx)
-		})
+		return f.readRejects(ctx, parsed)
 	}
+	return f.readRows(ctx, parsed)
+}
+
+func (f *file) readRows(ctx context.Context, parsed *part.File) error {
 	f.columns = event.RowColumns(f.meta.Kind)
 	return part.ReadRows(parsed, f.columns, func(r *event.Row) error {
 		f.see(r.ID())
@@ -97,13 +93,26 @@ func (f *file) read(ctx context.Context) error {
 	})
 }
 
+func (f *file) readRejects(ctx context.Context, parsed *part.File) error {
+	return part.ReadRows(parsed, event.RejectColumns(), func(r *event.Reject) error {
+		f.see(r.ID())
+		for i := range f.set.v.checks {
+			if c := &f.set.v.checks[i]; c.reject != nil {
+				f.note(i, c.reject(f, r))
+			}
+		}
+		return f.pause(ctx)
+	})
+}
+
 // see counts an entry.
 func (f *file) see(id event.ID) {
-	if f.count == 0 {
+	switch {
+	case f.count == 0:
 		f.first, f.last = id, id
-	} else if id.Compare(f.last) > 0 {
+	case id.Compare(f.last) > 0:
 		f.last = id
-	} else {
+	default:
 		f.ascending = false
 		if id.Compare(f.first) < 0 {
 			f.first = id

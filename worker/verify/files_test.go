@@ -28,7 +28,6 @@ var (
 	likes2   = sink.Name{Window: w2, Kind: event.Likes}
 	late2    = sink.Name{Window: w2, Kind: event.Likes, Part: 1}
 	refused2 = sink.Name{Window: w2, Kind: event.Likes, Part: 1, Rejects: true}
-	likes3   = sink.Name{Window: w3, Kind: event.Likes}
 )
 
 // goodArchive drains what a real Redis holds. Between the second and the third

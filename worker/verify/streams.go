@@ -20,7 +20,6 @@ type kindStream struct {
 	stream *stream.Stream
 	server stream.Server
 	state  stream.State
-	to     uint64 // milliseconds: where the last published window of the range ends
 }
 
 // leftover is what a stream still holds of one drained window.

@@ -64,7 +64,7 @@ func readsWhileStaged(t *testing.T, open func() sink.Sink) {
 func unpublishedIsUnseen(t *testing.T, open func() sink.Sink) {
 	s := open()
 	staged := stage(t, s, "half")
-	defer staged.Discard()
+	defer func() { ok(t, staged.Discard()) }()
 	ok(t, sink.Walk(ctx, s, sink.Plain, time.Time{}, time.Time{}, func(h sink.Hour) error {
 		return fmt.Errorf("a walk meets %+v", h)
 	}))
