@@ -82,13 +82,26 @@ func (r *runs) add(ctx context.Context, record runlog.Record) {
 				r.counted[path] = record.Window.Start
 			}
 		}
-		// One part without rejects is what most lines name, and their word is taken.
 		// Only files know what a run that died between two of them leaves behind:
-		// rejects of an earlier run, completed by this one, stand in no line.
-		if len(k.Parts) == 1 && k.Rejected == 0 || !r.addFiles(ctx, fresh) && len(fresh) == len(k.Parts) {
+		// rejects that stand in no line, because their part never came, or later.
+		if isPlain(k) || !r.addFiles(ctx, fresh) && len(fresh) == len(k.Parts) {
 			r.totals.addFiles(k)
 		}
 	}
+}
+
+// isPlain reports whether a line names one part without rejects, as most do.
+// Its word is taken.
+func isPlain(k runlog.Kind) bool {
+	if len(k.Parts) != 1 || k.Rejected > 0 {
+		return false
+	}
+	for _, layout := range []sink.Layout{sink.Plain, sink.Hive} {
+		if name, err := layout.Parse(k.Parts[0]); err == nil {
+			return !name.Rejects
+		}
+	}
+	return false
 }
 
 func (r *runs) uncounted(paths []string) (fresh []string) {
