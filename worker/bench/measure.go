@@ -27,7 +27,7 @@ type sample struct {
 type variant struct {
 	Name    string
 	About   string
-	command func(s *stage, data string) *exec.Cmd
+	command func(ctx context.Context, s *stage, data string) *exec.Cmd
 	drains  bool // it must leave nothing behind
 }
 
@@ -41,7 +41,7 @@ func (v variant) measure(ctx context.Context, s *stage) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	c := v.command(s, data)
+	c := v.command(ctx, s, data)
 	var stderr, stdout strings.Builder
 	c.Stdout, c.Stderr = &stdout, &stderr
 	start := time.Now()

@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"syscall"
@@ -67,7 +68,7 @@ func (s *stage) saveIDs() error {
 }
 
 func (s *stage) start(ctx context.Context, server string) error {
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return err
 	}
@@ -76,7 +77,7 @@ func (s *stage) start(ctx context.Context, server string) error {
 	s.url = fmt.Sprintf("redis://127.0.0.1:%d/0", port)
 	// Rewrites of the append-only file would fall into some measurements and not
 	// into others.
-	s.server = exec.Command(server, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
+	s.server = exec.CommandContext(ctx, server, "--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", s.dir, "--save", "",
 		"--appendonly", "yes", "--appendfsync", "everysec", "--auto-aof-rewrite-percentage", "0",
 		"--logfile", filepath.Join(s.dir, "redis.log"))
 	s.server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
@@ -122,7 +123,7 @@ func (s *stage) loadPadded(ctx context.Context, client *stream.Client, o simulat
 	for i := int64(0); i < s.events; i++ {
 		at := s.window.Start.Add(time.Duration(int64(s.window.Length) * i / s.events))
 		json := generator.Next(event.Likes, at)
-		padded := append(json[:len(json)-1:len(json)-1], filler...)
+		padded := slices.Concat(json[:len(json)-1], []byte(filler))
 		id := event.ID{MS: uint64(at.UnixMilli()), Seq: uint64(i)}
 		if _, err := client.Add(ctx, []stream.Addition{{Kind: event.Likes, ID: id, Fields: [][]byte{[]byte(event.FieldName), padded}}}); err != nil {
 			return err

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"os"
 	"os/exec"
 	"strconv"
@@ -11,16 +12,16 @@ import (
 // variants lists what is measured, in the order of the table.
 func (o options) variants() []variant {
 	program := func(about string, name string, flags ...string) variant {
-		return variant{Name: name, About: about, drains: true, command: func(s *stage, data string) *exec.Cmd {
+		return variant{Name: name, About: about, drains: true, command: func(ctx context.Context, s *stage, data string) *exec.Cmd {
 			args := append([]string{"run", "--window", s.window.String(), "--data", data, "--log-level", "error"}, flags...)
-			c := exec.Command(o.binary, args...)
+			c := exec.CommandContext(ctx, o.binary, args...)
 			c.Env = append(os.Environ(), "DATAWRITER_REDIS_URL="+s.url)
 			return c
 		}}
 	}
 	child := func(about, name, mode string, drains bool) variant {
-		return variant{Name: name, About: about, drains: drains, command: func(s *stage, data string) *exec.Cmd {
-			c := exec.Command(o.self, "-child", mode, "-redis", s.url, "-data", data, "-ids", s.dir, "-bytes", strconv.FormatInt(s.events*bytesPerEvent, 10))
+		return variant{Name: name, About: about, drains: drains, command: func(ctx context.Context, s *stage, data string) *exec.Cmd {
+			c := exec.CommandContext(ctx, o.self, "-child", mode, "-redis", s.url, "-data", data, "-ids", s.dir, "-bytes", strconv.FormatInt(s.events*bytesPerEvent, 10))
 			c.Env = append(os.Environ(), childEnv(mode)...)
 			return c
 		}}
@@ -36,8 +37,8 @@ func (o options) variants() []variant {
 	}
 	if o.python != "" {
 		all = append(all, variant{Name: namePeer, About: "peer: redis-py with hiredis, orjson, pyarrow; acks and deletes", drains: true,
-			command: func(s *stage, data string) *exec.Cmd {
-				return exec.Command(o.python, "worker/bench/peers/drain.py", s.url, data, stream.DefaultPrefix)
+			command: func(ctx context.Context, s *stage, data string) *exec.Cmd {
+				return exec.CommandContext(ctx, o.python, "worker/bench/peers/drain.py", s.url, data, stream.DefaultPrefix)
 			}})
 	}
 	return all

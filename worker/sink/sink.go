@@ -74,7 +74,7 @@ func OpenURL(place string, faults *fault.Injector) (Sink, error) {
 	if !ok {
 		return NewLocal(place, faults)
 	}
-	switch scheme {
+	switch scheme { //nolint:gocritic // another sink is another case
 	case "file":
 		u, err := url.Parse(place)
 		if err != nil {

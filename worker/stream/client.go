@@ -69,9 +69,17 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.Group == "" {
 		cfg.Group = DefaultGroup
 	}
+	// What go-redis would print about broken connections is in the errors.
+	redis.SetLogger(silence{})
 	client := redis.NewClient(opts)
 	return &Client{redis: client, wires: newWires(client.Options()), cfg: cfg}, nil
 }
+
+// silence is a logger of go-redis that prints nothing: this floor never logs.
+type silence struct{}
+
+// Printf drops the line.
+func (silence) Printf(context.Context, string, ...any) {}
 
 // trustCA lets a TLS connection accept certificates of one more authority.
 func trustCA(opts *redis.Options, file string) error {

@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"os"
 	"strings"
 	"time"
@@ -155,7 +154,7 @@ func newRunDocument(records []runlog.Record, err error) runDocument {
 
 // writeDocument writes the JSON document to --output.
 func writeDocument(c *cli.Context, doc any) (err error) {
-	var out io.Writer = c.App.Writer
+	out := c.App.Writer
 	if name := c.String("output"); name != "-" && name != "" {
 		file, err := os.Create(name)
 		if err != nil {
