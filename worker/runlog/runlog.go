@@ -110,8 +110,7 @@ func appendLine(name string, line []byte) (err error) {
 		return err
 	}
 	defer func() { err = errors.Join(err, file.Close()) }()
-	// The lock lets "look at the end, then write" be one step among processes.
-	if err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX); err != nil {
+	if err := lock(file); err != nil {
 		return err
 	}
 	end, err := file.Seek(0, io.SeekEnd)
@@ -132,6 +131,25 @@ func appendLine(name string, line []byte) (err error) {
 		return err
 	}
 	return syncNames(filepath.Dir(name))
+}
+
+// patience is how long a holder of the lock is waited for: far longer than an
+// append takes, far shorter than a run may be kept from ending.
+const patience = 2 * time.Second
+
+// lock lets "look at the end, then write" be one step among processes. A holder
+// may have been stopped in the middle; then the log does without the lock: each
+// line is one write, so at worst it follows a line that a crash left unfinished.
+func lock(file *os.File) error {
+	for deadline := time.Now().Add(patience); ; time.Sleep(5 * time.Millisecond) {
+		err := syscall.Flock(int(file.Fd()), syscall.LOCK_EX|syscall.LOCK_NB)
+		if !errors.Is(err, syscall.EWOULDBLOCK) {
+			return err
+		}
+		if time.Now().After(deadline) {
+			return nil
+		}
+	}
 }
 
 func endsUnfinished(file *os.File, end int64) (bool, error) {

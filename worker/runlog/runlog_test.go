@@ -10,6 +10,7 @@ import (
 	"reflect"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
@@ -211,5 +212,29 @@ func TestSeveralProcessesAppendAtOnce(t *testing.T) {
 	all.Wait()
 	if records, broken := read(t, runlog.Open(state), time.Time{}); len(records) != 50*processes || broken != 0 {
 		t.Errorf("%d records and %d broken lines, want %d", len(records), broken, 50*processes)
+	}
+}
+
+// A run that is stopped in the middle of its line must not keep all others from
+// ending.
+func TestAHolderOfTheLockThatHangsKeepsNobodyForLong(t *testing.T) {
+	dir := t.TempDir()
+	l := runlog.Open(dir)
+	add(t, l, record(1))
+	names, err := filepath.Glob(filepath.Join(dir, "runs", "*.jsonl"))
+	if err != nil || len(names) != 1 {
+		t.Fatal(names, err)
+	}
+	held, err := os.Open(names[0])
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	add(t, l, record(2))
+	if records, broken := read(t, l, end); len(records) != 2 || broken != 0 {
+		t.Errorf("%d records and %d broken lines, want both records", len(records), broken)
 	}
 }
