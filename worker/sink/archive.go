@@ -80,7 +80,7 @@ func ReadArchive(ctx context.Context, s Sink) (Archive, error) {
 	return Archive{WindowLength: length, Layout: have.Layout, SchemaVersion: have.SchemaVersion}, nil
 }
 
-func publishArchive(ctx context.Context, s Sink, want Archive) error {
+func publishArchive(ctx context.Context, s Sink, want Archive) (err error) {
 	text, err := json.Marshal(archiveJSON{window.Label(want.WindowLength), want.Layout, want.SchemaVersion})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", archiveFile, err)
@@ -89,7 +89,7 @@ func publishArchive(ctx context.Context, s Sink, want Archive) error {
 	if err != nil {
 		return err
 	}
-	defer staged.Discard()
+	defer func() { err = errors.Join(err, staged.Discard()) }()
 	if _, err := staged.Write(append(text, '\n')); err != nil {
 		return err
 	}
