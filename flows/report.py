@@ -48,7 +48,7 @@ def _files(windows: list[dict], data: str | None) -> str:
     parts = [part for w in windows for kind in w.get("kinds") or [] for part in kind.get("parts") or []]
     root = data or os.environ.get("DATAWRITER_DATA", "data")
     # …/2026/11/23/10/likes/….parquet: the hour is what the five kinds share.
-    return f"`{os.path.join(root, os.path.commonpath([os.path.dirname(os.path.dirname(part)) for part in parts]))}`" if parts else "none"
+    return f"`{os.path.join(root, os.path.commonpath([os.path.dirname(os.path.dirname(part)) for part in parts]))}`" if parts else "none new"
 
 
 def _recent(windows: list[dict]) -> list[dict]:

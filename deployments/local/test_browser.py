@@ -40,7 +40,7 @@ def shot(page, name: str) -> None:
 
 
 def test_the_run_list_shows_the_windows(stack, page):
-    wait(lambda: len(stack.runs("COMPLETED")) >= 6, 240)
+    wait(lambda: len(stack.runs("COMPLETED")) >= 4, 300)
     newest = stack.runs("COMPLETED")[0]["name"]
     page.goto("/runs")
     expect(page.get_by_text(newest).first).to_be_visible()
@@ -51,13 +51,15 @@ def test_the_artifact_shows_the_rows_of_every_kind(stack, page):
     page.goto("/artifacts")
     expect(page.get_by_text("recent-windows").first).to_be_visible()
     page.goto("/artifacts/key/drained-window")
-    page.locator("a[href*='/artifacts/artifact/']").first.click()
-    expect(page.get_by_role("cell", name="reposts").first).to_be_visible()
+    expect(page.get_by_text("Drained for").first).to_be_visible()
+    newest = stack.api("/artifacts/filter", {"artifacts": {"key": {"any_": ["drained-window"]}}, "sort": "CREATED_DESC", "limit": 1})
+    page.goto(f"/artifacts/artifact/{newest[0]['id']}")
+    expect(page.get_by_text("reposts", exact=True).first).to_be_visible()
     shot(page, "artifact")
 
 
 def test_a_person_runs_a_past_window(stack, page):
-    start = datetime.strptime(stack.windows()[-5][:16], "%Y%m%dT%H%M%SZ")
+    start = datetime.strptime(stack.windows()[-3][:16], "%Y%m%dT%H%M%SZ")
     past = f"{start:%Y-%m-%dT%H:%M:%SZ}"
     name = past.replace(":00Z", "Z")
     before = {run["id"] for run in stack.runs("COMPLETED", name=name)}
@@ -72,7 +74,7 @@ def test_a_person_runs_a_past_window(stack, page):
     page.get_by_role("button", name="Submit").click()
     def again() -> set[str]:
         return {run["id"] for run in stack.runs("COMPLETED", name=name)} - before
-    wait(again, 120, lambda: f"a run named {name} completes")
+    wait(again, 300, lambda: f"a run named {name} completes")
     page.goto(f"/runs/flow-run/{again().pop()}")
     expect(page.get_by_text(name).first).to_be_visible()
     expect(page.get_by_text("Completed").first).to_be_visible()

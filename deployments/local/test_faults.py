@@ -18,7 +18,7 @@ def recovers(stack):
     stack.goes_on()
     yield
     stack.fast()
-    stack.goes_on(240)
+    stack.goes_on()
     stack.whole()
     stack.no_zombies()
 
@@ -49,7 +49,7 @@ def test_kill_of_server_worker_and_flow_together(stack, draining):
     stack.kill("prefect")
     stack.fast()
     wait(lambda: not stack.processes("sleep 25"), 10, lambda: "the binary ends with its flow")
-    assert stack.finished(draining, 240)["type"] == "CRASHED"
+    assert stack.finished(draining)["type"] == "CRASHED"
 
 
 def test_worker_away_for_six_windows(stack):

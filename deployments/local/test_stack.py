@@ -34,7 +34,7 @@ def test_each_run_shows_the_table_of_its_window(stack):
 
 
 def test_the_ui_answers(stack):
-    with urllib.request.urlopen(f"http://127.0.0.1:{stack.port}/deployments", timeout=30) as page:
+    with urllib.request.urlopen(f"http://127.0.0.1:{stack.port}/", timeout=30) as page:
         assert b"Prefect" in page.read()
 
 
