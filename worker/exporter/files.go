@@ -84,7 +84,7 @@ func (r *runs) walk(ctx context.Context) {
 	}
 	from := now.Add(-newest)
 	switch {
-	case r.walks.lastAll.IsZero() && r.rebuilt:
+	case r.afresh():
 		from = time.Time{}
 	case all:
 		from = now.Add(-lookBack)
@@ -110,7 +110,7 @@ func (r *runs) walkFrom(ctx context.Context, from, now time.Time) error {
 		return err
 	}
 	r.length.Store(int64(shape.WindowLength))
-	missing := make(map[string]bool)
+	missing, afresh := make(map[string]bool), r.afresh()
 	err = sink.Walk(ctx, r.archive, shape.Layout, from, time.Time{}, func(hour sink.Hour) error {
 		for _, name := range hour.Names {
 			path := shape.Layout.Path(name)
@@ -119,7 +119,7 @@ func (r *runs) walkFrom(ctx context.Context, from, now time.Time) error {
 			}
 			// A run of an old window may be about to write its line: look twice,
 			// except when the whole past has just been read.
-			if !r.walks.missing[path] && !(r.rebuilt && r.walks.lastAll.IsZero()) {
+			if !r.walks.missing[path] && !afresh {
 				missing[path] = true
 				continue
 			}
@@ -134,6 +134,10 @@ func (r *runs) walkFrom(ctx context.Context, from, now time.Time) error {
 	r.walks.missing = missing
 	return err
 }
+
+// afresh reports whether the whole past has just been read: what no line names
+// now, none ever will.
+func (r *runs) afresh() bool { return r.rebuilt && r.walks.lastAll.IsZero() }
 
 // forget drops the paths of windows that no walk will see again.
 func (r *runs) forget(before time.Time) {
