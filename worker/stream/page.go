@@ -104,8 +104,23 @@ func (r *respReader) line(want byte) []byte {
 	return line[1:]
 }
 
-// length returns the number in the next line; -1 is nil.
+// length returns the number in the next line; -1 is nil. A page of 5,000 entries
+// has 25,000 of them, so the digits are read in place, and everything that is
+// not plainly "$12\r\n" is left to the careful way.
 func (r *respReader) length(want byte) int {
+	n, at, rest := 0, 1, r.rest
+	for at < len(rest) && at < 10 && rest[at]-'0' <= 9 {
+		n = n*10 + int(rest[at]-'0')
+		at++
+	}
+	if r.err != nil || at == 1 || at+1 >= len(rest) || rest[0] != want || rest[at] != '\r' || rest[at+1] != '\n' {
+		return r.lengthOfLine(want)
+	}
+	r.rest = rest[at+2:]
+	return n
+}
+
+func (r *respReader) lengthOfLine(want byte) int {
 	line := r.line(want)
 	if r.err != nil {
 		return 0

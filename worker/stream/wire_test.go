@@ -79,3 +79,17 @@ func FuzzReply(f *testing.F) {
 		}
 	})
 }
+
+// FuzzLength compares the quick way of reading a length with the careful one.
+func FuzzLength(f *testing.F) {
+	for _, seed := range []string{"$12\r\nx", "*-1\r\n", "$\r\n", "$1", "$12\n", "$99999999999999999999\r\n", "*3\r\n"} {
+		f.Add([]byte(seed), byte('$'))
+	}
+	f.Fuzz(func(t *testing.T, reply []byte, want byte) {
+		quick, careful := respReader{rest: reply}, respReader{rest: reply}
+		a, b := quick.length(want), careful.lengthOfLine(want)
+		if a != b || (quick.err == nil) != (careful.err == nil) || !bytes.Equal(quick.rest, careful.rest) {
+			t.Errorf("%q: %d, %v, rest %q; the careful way: %d, %v, rest %q", reply, a, quick.err, quick.rest, b, careful.err, careful.rest)
+		}
+	})
+}
