@@ -15,15 +15,23 @@ var ErrHeld = errors.New("another run holds the stream")
 // nothing: a process can be paused past its expiry.
 type Lease struct {
 	stream *Stream
-	token  string
+	token  string // a random text, a space, and the lifetime in milliseconds
 	ttl    time.Duration
 }
 
 // takeLease: KEYS[1] lease; ARGV[1] token, ARGV[2] milliseconds.
 // Returns {1, ttl} when taken, else {0, milliseconds that the holder has left}.
+//
+// Redis keeps the instant of expiry. When its clock steps back, a dead holder's
+// lease would live on by as much, so what exceeds a whole lifetime is cut.
 var takeLease = newScript(`#!lua flags=allow-oom
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {1, tonumber(ARGV[2])} end
-return {0, redis.call('PTTL', KEYS[1])}
+local left, whole = redis.call('PTTL', KEYS[1]), tonumber(string.match(redis.call('GET', KEYS[1]), '%d+$'))
+if whole and (left > whole or left < 0) then
+  redis.call('PEXPIRE', KEYS[1], whole)
+  left = whole
+end
+return {0, left}
 `)
 
 // keepLease: KEYS[1] lease; ARGV[1] token, ARGV[2] milliseconds. Returns 1 when still ours.
@@ -46,7 +54,7 @@ const leasePolls = 20
 // renews is alive, and the answer is ErrHeld; one that does not has died, and
 // its lease expires within ttl.
 func (s *Stream) TakeLease(ctx context.Context, ttl time.Duration) (*Lease, error) {
-	lease := &Lease{stream: s, token: rand.Text(), ttl: ttl}
+	lease := &Lease{stream: s, token: fmt.Sprintf("%s %d", rand.Text(), ttl.Milliseconds()), ttl: ttl}
 	left := int64(-1)
 	for {
 		reply, err := takeLease.Run(ctx, s.redis, lease.key(), lease.token, ttl.Milliseconds()).Int64Slice()
