@@ -22,7 +22,7 @@ def publish(window: str, document: dict, data: str | None = None) -> None:
 
 def summary(document: dict) -> str:
     windows = document.get("windows") or []
-    if not windows:
+    if not windows or document.get("status") == "nothing":
         return "Nothing left to do"
     total = [_total(window) for window in windows]
     rows, size = sum(t["rows"] for t in total), sum(t["bytes"] for t in total)
