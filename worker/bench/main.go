@@ -13,14 +13,15 @@ import (
 
 // options are the command line.
 type options struct {
-	events int64
-	pad    int
-	rounds int
-	only   string
-	binary string
-	python string
-	server string
-	out    string
+	events  int64
+	windows int
+	pad     int
+	rounds  int
+	only    string
+	binary  string
+	python  string
+	server  string
+	out     string
 
 	child string // measure one limit in this process
 	redis string
@@ -33,6 +34,7 @@ type options struct {
 func main() {
 	var o options
 	flag.Int64Var(&o.events, "events", 450_000, "entries of the window")
+	flag.IntVar(&o.windows, "windows", 1, "spread them over so many windows, drained by one run")
 	flag.IntVar(&o.pad, "pad", 0, "bytes by which every event is larger than simulated")
 	flag.IntVar(&o.rounds, "rounds", 5, "how often everything is measured, in turn")
 	flag.StringVar(&o.only, "only", "", "comma-separated beginnings of the names of what to measure; empty is all")
@@ -66,7 +68,7 @@ func (o options) run(ctx context.Context) (err error) {
 	if o.binary, err = exec.LookPath(o.binary); err != nil {
 		return fmt.Errorf("%w: run `make build` first", err)
 	}
-	s, err := newStage(ctx, o.server, o.events, o.pad)
+	s, err := newStage(ctx, o)
 	if err != nil {
 		return err
 	}

@@ -76,7 +76,7 @@ func encode(kind event.Kind, entries []event.Entry) (int64, error) {
 			return 0, err
 		}
 	}
-	w, err := window.Parse("2026-11-23T10:05:00Z/5m")
+	w, err := window.Parse(firstWindow)
 	if err != nil {
 		return 0, err
 	}

@@ -22,35 +22,39 @@ import (
 	"datawriter/worker/window"
 )
 
+// firstWindow is the oldest window of a data set.
+const firstWindow = "2026-11-20T10:05:00Z/5m"
+
 // masterPrefix begins the streams that hold the data set; each measurement
 // drains a copy.
 const masterPrefix = "master:"
 
 // stage is a Redis with one data set.
 type stage struct {
-	dir    string
-	url    string
-	server *exec.Cmd
-	redis  *redis.Client
-	window window.Window
-	events int64
-	ids    map[event.Kind][]string // of the data set, as XACK takes them
+	dir     string
+	url     string
+	server  *exec.Cmd
+	redis   *redis.Client
+	window  window.Window // the youngest of the data set
+	events  int64
+	backlog int                     // windows over which the events are spread
+	ids     map[event.Kind][]string // of the data set, as XACK takes them
 }
 
 // newStage starts a Redis and loads the data set into it.
-func newStage(ctx context.Context, server string, events int64, pad int) (*stage, error) {
+func newStage(ctx context.Context, o options) (*stage, error) {
 	dir, err := os.MkdirTemp("", "datawriter-bench-")
 	if err != nil {
 		return nil, err
 	}
-	s := &stage{dir: dir, events: events, ids: make(map[event.Kind][]string)}
-	if s.window, err = window.Parse("2026-11-23T10:05:00Z/5m"); err != nil {
+	s := &stage{dir: dir, events: o.events, backlog: o.windows, ids: make(map[event.Kind][]string)}
+	if s.window, err = window.Parse(firstWindow); err != nil {
 		return nil, err
 	}
-	if err := s.start(ctx, server); err != nil {
+	if err := s.start(ctx, o.server); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
-	if err := errors.Join(s.load(ctx, pad), s.saveIDs()); err != nil {
+	if err := errors.Join(s.load(ctx, o.pad), s.saveIDs()); err != nil {
 		return nil, errors.Join(err, s.close())
 	}
 	return s, nil
@@ -102,15 +106,23 @@ func (s *stage) load(ctx context.Context, pad int) error {
 		return err
 	}
 	defer client.Close()
-	options := simulate.Options{Window: s.window, Count: s.events, IgnoreMemory: true, OnAdded: func(a stream.Addition, id event.ID) {
+	options := simulate.Options{Count: s.events / int64(s.backlog), IgnoreMemory: true, OnAdded: func(a stream.Addition, id event.ID) {
 		s.ids[a.Kind] = append(s.ids[a.Kind], id.String())
 	}}
 	options.Seed = 1
 	if pad > 0 {
 		return s.loadPadded(ctx, client, options, pad)
 	}
-	_, err = simulate.Run(ctx, client, options)
-	return err
+	for i := range s.backlog {
+		if i > 0 {
+			s.window = s.window.Next()
+		}
+		options.Window = s.window
+		if _, err := simulate.Run(ctx, client, options); err != nil {
+			return err
+		}
+	}
+	return nil
 }
 
 // loadPadded adds likes whose events carry one more member of pad bytes.

@@ -13,7 +13,7 @@ import (
 func (o options) variants() []variant {
 	program := func(about string, name string, flags ...string) variant {
 		return variant{Name: name, About: about, drains: true, command: func(ctx context.Context, s *stage, data string) *exec.Cmd {
-			args := append([]string{"run", "--window", s.window.String(), "--data", data, "--log-level", "error"}, flags...)
+			args := append([]string{"run", "--window", s.window.String(), "--catch-up", "--data", data, "--log-level", "error"}, flags...)
 			c := exec.CommandContext(ctx, o.binary, args...)
 			c.Env = append(os.Environ(), "DATAWRITER_REDIS_URL="+s.url)
 			return c
