@@ -1,0 +1,94 @@
+#!/bin/sh
+# Writes what docker compose needs before its first start: the passwords below deployments/secrets, and .env.
+# Nothing that exists is changed; what is derived from a password follows it, so to change one, delete its file,
+# run this again, and `docker compose up -d --force-recreate`.
+#
+#   SLACK_URL=… [SLACK_ESCALATION_URL=…] deployments/compose/secrets.sh [FOLDER]
+#
+# The folder is closed to other users of the machine; the files in it are not, because containers read them as
+# users of their own.
+set -eu
+here=$(cd "$(dirname "$0")/.." && pwd)
+folder=${1:-$here/secrets}
+umask 022
+
+main() {
+  mkdir -p "$folder"
+  chmod 700 "$folder"
+  cd "$folder"
+  for name in redis_admin redis_producer redis_drainer redis_exporter redis_metrics redis_health \
+              prefect_password exporter_password grafana_admin; do
+    [ -s "$name" ] || random | write "$name"
+  done
+  redis_users
+  printf '{"redis://metrics@redis:6379": "%s"}' "$(cat redis_metrics)" | write redis_metrics.json
+  prefect_logins
+  exporter_login
+  slack
+  [ $# -gt 0 ] || [ -e "$here/../.env" ] || cp "$here/../.env.example" "$here/../.env"
+}
+
+random() { od -An -tx1 -N24 /dev/urandom | tr -d ' \n'; }
+
+# A file appears whole or not at all. Written in place where it exists: a running container has it mounted.
+write() {
+  content=$(cat)
+  [ -e "$1" ] && [ "$(cat "$1")" = "$content" ] && return
+  printf '%s' "$content" > ".$1.tmp"
+  if [ -e "$1" ]; then cat ".$1.tmp" > "$1"; rm ".$1.tmp"; else mv ".$1.tmp" "$1"; fi
+}
+
+redis_users() {
+  users=$(grep -v '^#' "$here/redis/users.acl")
+  for name in redis_admin redis_producer redis_drainer redis_exporter redis_metrics redis_health; do
+    users=$(printf '%s\n' "$users" | sed "s/@$name@/#$(sha256 < "$name")/")
+  done
+  printf '%s\n' "$users" | write redis_users.acl
+}
+
+sha256() {
+  { sha256sum 2>/dev/null || shasum -a 256 2>/dev/null || openssl dgst -sha256 -r; } | cut -d' ' -f1
+}
+
+# One login in two forms: as Prefect reads its settings, and as the exporter does.
+prefect_logins() {
+  login="admin:$(cat prefect_password)"
+  printf '%s' "$login" | write prefect_auth
+  write prefect_profiles.toml <<END
+active = "datawriter"
+[profiles.datawriter]
+PREFECT_API_AUTH_STRING = "$login"
+PREFECT_SERVER_API_AUTH_STRING = "$login"
+END
+}
+
+# The salt makes every hash of a password another one, hence the look at the times.
+exporter_login() {
+  [ -s exporter_web.yml ] && [ exporter_web.yml -nt exporter_password ] && return
+  hash=$(bcrypt < exporter_password)
+  case $hash in '$2'*) ;; *)
+    echo "secrets.sh: no tool here makes a bcrypt hash: install htpasswd (package apache2-utils or httpd-tools), or perl on Linux" >&2
+    exit 1 ;;
+  esac
+  printf 'basic_auth_users:\n  prometheus: %s\n' "$hash" | write exporter_web.yml
+}
+
+bcrypt() {
+  if command -v htpasswd > /dev/null; then
+    htpasswd -niBC 10 '' | tr -d ':\n'
+  else
+    perl -e '$_ = <STDIN>; @c = ("a".."z", "A".."Z", 0..9); open R, "</dev/urandom"; read R, $r, 22;
+             print crypt($_, "\$2b\$10\$" . join "", map { $c[ord($_) % @c] } split //, $r)'
+  fi
+}
+
+# An empty file says that nobody is told by Slack.
+slack() {
+  for pair in "slack_url ${SLACK_URL:-}" "slack_escalation_url ${SLACK_ESCALATION_URL:-${SLACK_URL:-}}"; do
+    name=${pair%% *} url=${pair#* }
+    if [ -n "$url" ]; then printf '%s' "$url" | write "$name"; fi
+    [ -e "$name" ] || : > "$name"
+  done
+}
+
+main "$@"
