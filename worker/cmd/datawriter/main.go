@@ -99,6 +99,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			catCommand(),
 			simulateCommand(),
 			exporterCommand(),
+			ackCommand(),
 			healthCommand(),
 			completionCommand(),
 			versionCommand(),
