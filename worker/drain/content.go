@@ -22,6 +22,7 @@ type content struct {
 	noack   bool
 	byRange bool // do not go through the group at all
 	faults  *fault.Injector
+	memory  *memory
 
 	size  pageSize
 	taken int64    // entries that the group gave
@@ -41,18 +42,18 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 	c.added = before.EntriesAdded
 	start, end := event.ID{MS: c.window.StartMS()}, event.ID{MS: c.window.EndMS()}
 	if c.byRange {
-		return prefetch(ctx, c.ranged(start, end), yield)
+		return prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield)
 	}
 	if claimed := after(before.LastDelivered); claimed.Compare(end) < 0 {
 		end = claimed
 	}
 	if !fault.NoLeftovers.Is() {
-		if err := prefetch(ctx, c.ranged(start, end), yield); err != nil {
+		if err := prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield); err != nil {
 			return err
 		}
 	}
 	c.taken, c.last = 0, before.LastDelivered
-	if err := prefetch(ctx, c.fresh(), yield); err != nil {
+	if err := prefetch(ctx, &c.memory.pages, c.fresh(), yield); err != nil {
 		return err
 	}
 	return c.undisturbed(ctx, before)
@@ -79,12 +80,13 @@ func (c *content) ranged(from, to event.ID) source {
 // fresh reads through the group, never more than is known to lie below the
 // window's end, so that an undisturbed run claims nothing of the next window.
 func (c *content) fresh() source {
-	var left tail
+	left := &c.memory.tail
+	left.ids, left.asked = left.ids[:0], 0
 	return func(ctx context.Context, page *stream.Page) error {
 		page.Entries = page.Entries[:0]
 		size := c.size.next()
 		if left.after(c.last) == 0 || size > left.asked {
-			if err := c.look(ctx, &left, size); err != nil || left.after(c.last) == 0 {
+			if err := c.look(ctx, left, size); err != nil || left.after(c.last) == 0 {
 				return err
 			}
 		}

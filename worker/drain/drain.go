@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"datawriter/worker/event"
 	"datawriter/worker/fault"
 	"datawriter/worker/part"
 	"datawriter/worker/runlog"
@@ -42,11 +43,12 @@ type Drainer struct {
 	runs   *runlog.Log
 	cfg    Config
 	log    *zap.Logger
+	memory []memory // by kind; kinds are drained side by side, windows one after the other
 }
 
 // New returns a Drainer. It owns none of its dependencies.
 func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log *zap.Logger) *Drainer {
-	return &Drainer{source: source, sink: to, runs: runs, cfg: cfg, log: log}
+	return &Drainer{source: source, sink: to, runs: runs, cfg: cfg, log: log, memory: make([]memory, len(event.Kinds()))}
 }
 
 // Run drains a window, and before it the older ones that are not drained yet,

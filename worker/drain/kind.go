@@ -42,7 +42,7 @@ func newAttempt(d *Drainer, w window.Window, kind event.Kind, total *runlog.Kind
 	s := d.source.Stream(kind)
 	return &attempt{
 		Drainer: d, window: w, kind: kind, stream: s, total: total,
-		content: &content{stream: s, window: w, noack: d.cfg.NoAck, faults: d.cfg.Faults},
+		content: &content{stream: s, window: w, noack: d.cfg.NoAck, faults: d.cfg.Faults, memory: &d.memory[kind]},
 	}
 }
 

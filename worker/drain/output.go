@@ -28,8 +28,8 @@ type output struct {
 func newOutput(a *attempt) *output {
 	return &output{
 		a:       a,
-		rows:    &partFile[event.Row]{role: "part", columns: event.RowColumns(a.kind)},
-		rejects: &partFile[event.Reject]{role: "rejects", columns: event.RejectColumns()},
+		rows:    &partFile[event.Row]{role: "part", columns: event.RowColumns(a.kind), writerTo: a.content.memory.writer},
+		rejects: &partFile[event.Reject]{role: "rejects", columns: event.RejectColumns(), writerTo: newRejectWriter},
 		reasons: make(map[event.Reason]int64),
 	}
 }
@@ -159,6 +159,13 @@ type partFile[R any] struct {
 	count   int64
 	staged  sink.Staged
 	writer  *part.Writer[R]
+
+	writerTo func(sink.Staged, []event.Column[R], part.Options) *part.Writer[R]
+}
+
+// newRejectWriter makes a writer each time: rejects are rare.
+func newRejectWriter(to sink.Staged, columns []event.Column[event.Reject], o part.Options) *part.Writer[event.Reject] {
+	return part.NewWriter(to, columns, o)
 }
 
 func (f *partFile[R]) open(ctx context.Context, o *output) (err error) {
@@ -168,7 +175,7 @@ func (f *partFile[R]) open(ctx context.Context, o *output) (err error) {
 	if f.staged, err = o.a.sink.Stage(ctx, f.role); err != nil {
 		return err
 	}
-	f.writer = part.NewWriter(f.staged, f.columns, part.Options{Compression: o.a.cfg.Compression})
+	f.writer = f.writerTo(f.staged, f.columns, part.Options{Compression: o.a.cfg.Compression})
 	return nil
 }
 

@@ -12,12 +12,13 @@ import (
 type source func(ctx context.Context, page *stream.Page) error
 
 // prefetch reads the next page while yield works on the one before. Two pages
-// are all it holds.
-func prefetch(ctx context.Context, next source, yield func(*stream.Page) error) error {
+// are all it needs.
+func prefetch(ctx context.Context, pages *[2]stream.Page, next source, yield func(*stream.Page) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	empty, full := make(chan *stream.Page, 2), make(chan *stream.Page, 2)
-	empty <- &stream.Page{}
-	empty <- &stream.Page{}
+	empty, full := make(chan *stream.Page, len(pages)), make(chan *stream.Page, len(pages))
+	for i := range pages {
+		empty <- &pages[i]
+	}
 	group.Go(func() error {
 		defer close(full)
 		for {

@@ -46,6 +46,18 @@ func NewWriter[R any](w io.Writer, columns []event.Column[R], o Options) *Writer
 	return pw
 }
 
+// Reset makes a Writer that was closed without an error ready for another file
+// of the same columns, with the memory that it has. It returns false, and
+// changes nothing, when the Writer failed or was not closed.
+func (w *Writer[R]) Reset(out io.Writer) bool {
+	if w.err != nil || !w.closed {
+		return false
+	}
+	w.out, w.footer, w.closed = countingWriter{w: out}, footer{}, false
+	w.held = w.measure()
+	return true
+}
+
 // Rows returns how many rows have been appended.
 func (w *Writer[R]) Rows() int64 { return w.footer.rows + w.rows }
 
