@@ -38,7 +38,8 @@ type walk struct {
 }
 
 // trees are where files are published: the parts, and their rejects below a
-// folder of their own.
+// folder of their own. Rejects are published before their part, so listing the
+// parts first never shows a part without its rejects.
 var trees = []string{"", rejectsFolder}
 
 // descend walks over the folders of years, months, days and hours.

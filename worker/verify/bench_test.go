@@ -27,9 +27,9 @@ func BenchmarkFiles(b *testing.B) {
 	defer client.Close()
 	var batch []stream.Addition
 	for n := range likes + posts {
-		a := stream.Addition{Kind: event.Likes, ID: idIn(w1, uint64(n)), Fields: [][]byte{[]byte("event"), []byte(like(n))}}
+		a := addition(event.Likes, idIn(w1, uint64(n)), like(n))
 		if n >= likes {
-			a.Kind, a.Fields[1] = event.Posts, []byte(post(n))
+			a = addition(event.Posts, idIn(w1, uint64(n)), post(n))
 		}
 		if batch = append(batch, a); len(batch) == 1000 {
 			must(client.Add(context.Background(), batch))

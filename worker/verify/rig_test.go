@@ -48,6 +48,18 @@ type place struct {
 	server *streamtest.Server
 
 	patience time.Duration
+	listing  func(folder string) // called before a folder is listed
+}
+
+// watched is a sink that tells before it lists a folder.
+type watched struct {
+	sink.Sink
+	listing func(folder string)
+}
+
+func (w watched) List(ctx context.Context, folder string) ([]string, error) {
+	w.listing(folder)
+	return w.Sink.List(ctx, folder)
 }
 
 // newPlace returns an empty archive beside a server. Streams have the test's
@@ -73,15 +85,19 @@ func (p *place) ok(err error) {
 }
 
 // add adds one event of a kind at a millisecond of a window.
-func (p *place) add(kind event.Kind, w window.Window, ms uint64, event string) {
+func (p *place) add(kind event.Kind, w window.Window, ms uint64, text string) {
 	p.Helper()
-	p.addID(kind, idIn(w, ms), event)
+	p.addAll(addition(kind, idIn(w, ms), text))
 }
 
-func (p *place) addID(kind event.Kind, id event.ID, text string) {
+func (p *place) addAll(all ...stream.Addition) {
 	p.Helper()
-	_, err := p.client.Add(context.Background(), []stream.Addition{{Kind: kind, ID: id, Fields: [][]byte{[]byte("event"), []byte(text)}}})
+	_, err := p.client.Add(context.Background(), all)
 	p.ok(err)
+}
+
+func addition(kind event.Kind, id event.ID, text string) stream.Addition {
+	return stream.Addition{Kind: kind, ID: id, Fields: [][]byte{[]byte("event"), []byte(text)}}
 }
 
 func idIn(w window.Window, ms uint64) event.ID { return event.ID{MS: w.StartMS() + ms} }
@@ -103,13 +119,14 @@ const broken = `{"did":`
 // fill adds likes, posts and one malformed like to a window.
 func (p *place) fill(w window.Window) {
 	p.Helper()
+	var all []stream.Addition
 	for n := range 50 {
-		p.add(event.Likes, w, uint64(n), like(n))
+		all = append(all, addition(event.Likes, idIn(w, uint64(n)), like(n)))
 	}
 	for n := range 20 {
-		p.add(event.Posts, w, uint64(n), post(n))
+		all = append(all, addition(event.Posts, idIn(w, uint64(n)), post(n)))
 	}
-	p.add(event.Likes, w, 1000, broken)
+	p.addAll(append(all, addition(event.Likes, idIn(w, 1000), broken))...)
 }
 
 // drain drains a window and the older ones that are not drained.
@@ -145,6 +162,9 @@ func (p *place) verify(a asks, r window.Range) (verify.Report, error) {
 	p.Helper()
 	archive, err := sink.OpenURL(p.data, nil)
 	p.ok(err)
+	if p.listing != nil {
+		archive = watched{archive, p.listing}
+	}
 	cfg := verify.Config{Range: r, Layout: sink.Plain, Patience: p.patience}
 	if a == theRunLog {
 		cfg.Runs = p.runs()

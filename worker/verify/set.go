@@ -117,6 +117,10 @@ func (v *Verifier) lookAgain(ctx context.Context) error {
 	return nil
 }
 
+// mostPatience is how many times Config.Patience a run that holds a stream is
+// waited for.
+const mostPatience = 30
+
 // wait gives a drain at work the time to finish what was seen unfinished, once
 // in a verification.
 func (v *Verifier) wait(ctx context.Context) error {
@@ -124,12 +128,17 @@ func (v *Verifier) wait(ctx context.Context) error {
 		return ctx.Err()
 	}
 	v.waited = true
-	select {
-	case <-time.After(v.cfg.Patience):
-		return nil
-	case <-ctx.Done():
-		return ctx.Err()
+	for range mostPatience {
+		select {
+		case <-time.After(v.cfg.Patience):
+		case <-ctx.Done():
+			return ctx.Err()
+		}
+		if held, err := v.held(ctx); err != nil || len(held) == 0 {
+			return err
+		}
 	}
+	return nil
 }
 
 // sayer returns what adds violations of one check to what was found of the set.

@@ -66,7 +66,7 @@ var leftovers = []struct {
 	{"an entry that is in the rejects", func(p *place) { p.unfence(); p.add(event.Likes, w2, 1000, broken) }, []string{"settled"}},
 	{"an entry with the largest sequence", func(p *place) {
 		p.unfence()
-		p.addID(event.Likes, event.ID{MS: w1.StartMS() + 9, Seq: 1<<64 - 1}, like(1))
+		p.addAll(addition(event.Likes, event.ID{MS: w1.StartMS() + 9, Seq: 1<<64 - 1}, like(1)))
 	}, []string{"drained"}},
 	{"both in two windows", func(p *place) {
 		p.unfence()
@@ -160,9 +160,11 @@ func TestManyLeftoversAreCounted(t *testing.T) {
 	p.drain(w1)
 	p.unfence()
 	const entries = 1700 // more than three pages
-	for n := range uint64(entries) {
-		p.add(event.Likes, w1, n, like(int(n)))
+	var all []stream.Addition
+	for n := range entries {
+		all = append(all, addition(event.Likes, idIn(w1, uint64(n)), like(n)))
 	}
+	p.addAll(all...)
 	r := p.want(theStreams, "drained")
 	if len(r.Violations) != 1 || r.Violations[0].Count != entries || r.Violations[0].Stream != p.client.Name(event.Likes) {
 		t.Errorf("the violations are\n%s", lines(r))
