@@ -1,0 +1,118 @@
+package torture
+
+import (
+	"bufio"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+
+	"datawriter/worker/fault"
+)
+
+// disk is what the trace of all processes tells of the data folder: which names
+// and contents a loss of power would undo.
+type disk struct {
+	root   string
+	lines  int
+	fired  []string
+	synced map[string]bool   // temporary files whose content is on disk
+	origin map[string]string // final name -> temporary name
+	linked map[string]int    // final name -> line
+	made   map[string]int    // folder -> the first line that may have created it
+	begun  map[string]int    // folder -> the last line before a link in it
+	names  map[string]int    // folder -> the last line that synced it
+}
+
+func readTrace(file, root string) *disk {
+	d := &disk{root: root, synced: map[string]bool{}, origin: map[string]string{}, linked: map[string]int{},
+		made: map[string]int{}, begun: map[string]int{}, names: map[string]int{}}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return d // no process has come so far
+	}
+	for lines := bufio.NewScanner(strings.NewReader(string(text))); lines.Scan(); {
+		d.line(strings.Split(lines.Text(), "\t"))
+	}
+	return d
+}
+
+func (d *disk) line(f []string) {
+	d.lines++
+	switch f[0] {
+	case fault.TraceFired:
+		d.fired = append(d.fired, f[1])
+	case fault.TraceContent:
+		d.synced[f[1]] = true
+	case fault.TraceFolder:
+		d.begun[f[1]] = d.lines
+		for folder := f[1]; folder != d.root && len(folder) > len(d.root); folder = filepath.Dir(folder) {
+			if _, known := d.made[folder]; !known {
+				d.made[folder] = d.lines
+			}
+		}
+	case fault.TraceLinked:
+		d.origin[f[2]], d.linked[f[2]] = f[1], d.lines
+	case fault.TraceNames:
+		d.names[f[1]] = d.lines
+	}
+}
+
+// hasFired reports whether the fault of a spec like "part.linked#3=kill" fired.
+func (d *disk) hasFired(spec string) bool {
+	point, _, _ := strings.Cut(spec, "=")
+	point, _, _ = strings.Cut(point, "#")
+	return slices.Contains(d.fired, point)
+}
+
+// durable reports whether a final name, its folders and its content survive a
+// loss of power.
+func (d *disk) durable(path string) (name, content bool) {
+	at, known := d.linked[path]
+	if !known { // killed between the link and its line
+		at = d.begun[filepath.Dir(path)]
+	}
+	if d.names[filepath.Dir(path)] < at {
+		return false, false
+	}
+	for folder := filepath.Dir(path); folder != d.root; folder = filepath.Dir(folder) {
+		if d.names[filepath.Dir(folder)] < d.made[folder] {
+			return false, false
+		}
+	}
+	return true, !known || d.synced[d.origin[path]]
+}
+
+// losePower takes away what is not on disk: names, and the content of files
+// whose names are. chance decides per name whether the disk was slow.
+func (w *world) losePower(chance func() bool) {
+	d := readTrace(w.traceFile, w.data)
+	w.reader.mu.Lock()
+	defer w.reader.mu.Unlock()
+	_ = filepath.WalkDir(w.data, func(path string, e os.DirEntry, err error) error {
+		if err != nil || e.IsDir() {
+			return err
+		}
+		switch name, content := d.durable(path); {
+		case strings.HasSuffix(path, ".tmp"):
+			return os.Remove(path)
+		case !name && chance():
+			w.note("power: %s is gone", path)
+			w.reader.forget(path)
+		case name && !content:
+			w.note("power: %s is empty", path)
+			return os.Truncate(path, 0)
+		}
+		return nil
+	})
+}
+
+// allDurable fails unless every published file would survive a loss of power.
+func (w *world) allDurable() {
+	d := readTrace(w.traceFile, w.data)
+	for path := range w.files(false) {
+		if name, content := d.durable(path); !name || !content {
+			fail("%s is not durable at the end (name %v, content %v)", path, name, content)
+		}
+	}
+}

@@ -1,0 +1,262 @@
+package torture
+
+import (
+	"context"
+	"fmt"
+	"path/filepath"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"datawriter/worker/event"
+	"datawriter/worker/fault"
+)
+
+// trial is one case: a name to run it again by, and what to play.
+type trial struct {
+	name string
+	play func(*world)
+}
+
+// run plays a trial and returns the violation it found. The folder of a trial
+// that found one stays.
+func (c trial) run(mutant fault.Mutant) (bad error) {
+	w := newWorld(mutant, 1)
+	defer func() { w.close(bad != nil) }()
+	if bad = found(func() { c.play(w) }); bad != nil {
+		bad = fmt.Errorf("%s: %w\nfolder: %s", c.name, bad, w.dir)
+	}
+	return bad
+}
+
+func (w *world) scene() *scene {
+	if w.redis == nil {
+		w.redis = startServer(filepath.Join(w.dir, "redis"), 0)
+	}
+	w.url = w.redis.url()
+	return &scene{world: w, win: base()}
+}
+
+// specials are faults that are no crash and no I/O error, each without chance.
+var specials = []trial{
+	{"another window length is refused before Redis is touched", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.drain(exitDrained, s.win)
+		other := s.win
+		other.Length *= 2
+		before := s.redis.mark()
+		s.drain(exitUsage, other)
+		if s.redis.mark() != before {
+			fail("the run with another window length wrote to Redis")
+		}
+		s.finish(nil)
+	}},
+	{"a window is open until Redis says otherwise", func(w *world) {
+		s := w.scene()
+		s.produce()
+		p := startProxy(filepath.Join(s.dir, "p"), s.redis, 0)
+		defer p.stop()
+		s.url = p.url()
+		p.clock.Store(int64(s.win.EndMS()) - 1)
+		s.drain(exitUnavailable, s.win)
+		p.clock.Store(0)
+		s.finish(nil)
+	}},
+	{"a drained window is closed", func(w *world) {
+		s := w.scene()
+		s.add(s.producer.spread(event.Likes, s.win, 0, 9)...)
+		s.drain(exitDrained, s.win)
+		if _, err := s.producer.send(s.producer.spread(event.Likes, s.win, 100, 101)); !tooOld(err) {
+			fail("Redis took an entry for a window that is drained: %v", err)
+		}
+	}},
+	{"the fence never goes back", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.drain(exitDrained, s.win.Next())
+		s.drain(exitDrained, s.win)
+		if _, err := s.producer.send(s.producer.spread(event.Likes, s.win.Next(), 100, 101)); !tooOld(err) {
+			fail("Redis took an entry for a window that is drained, after an older one was drained again: %v", err)
+		}
+	}},
+	{"entries from before the first run go through the group", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.finish(nil)
+	}},
+	{"out of memory, producers are refused and the drain goes on", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.redis.do("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
+		if _, err := s.producer.send(s.producer.spread(event.Likes, s.win.Next(), 100, 101)); !away(err) {
+			fail("Redis took an entry beyond its memory: %v", err)
+		}
+		s.finish(nil)
+	}},
+	{"the disk of Redis is full", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.redis.do("CONFIG", "SET", "appendfsync", "everysec")
+		s.redis.fillDisk()
+		_ = s.redis.c.Set(context.Background(), "filler", strings.Repeat("x", 1000), 0)
+		s.await("Redis noticing that its disk is full", func() bool { return hasPrefix(s.redis.c.Set(context.Background(), "f", "x", 0).Err(), "MISCONF") })
+		s.drain(exitUnavailable, s.win)
+		s.inspect("with a full disk")
+		s.redis.freeDisk()
+		s.await("Redis writing again", func() bool { return s.redis.c.Set(context.Background(), "f", "x", 0).Err() == nil })
+		s.finish(nil)
+	}},
+	{"the consumer is deleted with what it had claimed", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.kill("claimed#4=kill")
+		for _, k := range event.Kinds() {
+			_ = s.redis.c.XGroupDelConsumer(context.Background(), s.stream(k), group, "datawriter").Err()
+		}
+		s.finish(nil)
+	}},
+	{"the group is destroyed with what it had claimed", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.kill("claimed#4=kill")
+		s.destroyGroups()
+		s.finish(nil)
+	}},
+	{"the group is destroyed under a run", func(w *world) {
+		s := w.scene()
+		s.produce()
+		p := s.hold("claimed#4=stop")
+		s.destroyGroups()
+		p.signal(syscall.SIGCONT)
+		s.wait(p)
+		s.inspect("after the group was destroyed")
+		s.finish(nil)
+	}},
+	{"claimed entries are deleted by somebody else", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.kill("claimed#6=kill")
+		for _, k := range event.Kinds() {
+			s.redis.do("XTRIM", s.stream(k), "MINID", s.win.StartMS()+40)
+		}
+		s.excuse("foreign trim")
+		s.lossy().finish(nil)
+	}},
+	{"a lease that its holder cannot give back is no obstacle, whatever the clock does", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.kill("lease.taken#5=kill")
+		for _, k := range event.Kinds() { // the clock steps back by an hour
+			_ = s.redis.c.PExpire(context.Background(), s.stream(k)+":lease:"+group, time.Hour).Err()
+		}
+		s.finish(nil)
+	}},
+	{"huge entries", func(w *world) {
+		s := w.scene()
+		s.produce()
+		huge := s.producer.spread(event.Posts, s.win.Next(), 20, 23)
+		huge[0].fields = []string{"event", strings.Repeat("x", 5<<20)}
+		huge[1].fields = []string{"event", strings.Replace(s.producer.event(event.Posts), `"text":"`, `"text":"`+strings.Repeat("long ", 200_000), 1)}
+		s.add(huge...)
+		s.drain(exitDrained, s.win.Next())
+		s.check(s.win.Next().Next())
+	}},
+}
+
+func init() {
+	for _, point := range []string{"listed", "claimed", "claimed#4", "rejects.linked", "part.linked", "part.hardened#5", "settled#2"} {
+		specials = append(specials, trial{"a stream is deleted, and comes again, under a run at " + point, func(w *world) {
+			s := w.scene()
+			s.produce()
+			p := s.hold(point + "=stop")
+			s.inspect("before the streams were deleted")
+			for _, k := range event.Kinds() {
+				s.redis.do("DEL", s.stream(k))
+			}
+			s.excuse("DEL")
+			s.next() // with the IDs of before, other entries, and no fence
+			s.add(s.renewed(event.Likes)...)
+			p.signal(syscall.SIGCONT)
+			s.wait(p)
+			s.inspect("after the streams were deleted")
+			s.lossy().finish(nil)
+		}})
+	}
+	for n := int64(1); n <= 240; n += 13 {
+		specials = append(specials, trial{fmt.Sprintf("reply %d is lost", n), func(w *world) {
+			s := w.scene()
+			s.produce()
+			p := startProxy(filepath.Join(s.dir, "p"), s.redis, n)
+			defer p.stop()
+			s.url = p.url()
+			s.wait(s.start(s.win.String(), ""))
+			s.inspect("after the reply was lost")
+			s.url = s.redis.url()
+			s.finish(nil)
+		}})
+	}
+}
+
+// kill runs until the fault kills the run.
+func (s *scene) kill(spec string) {
+	s.wait(s.start(s.win.String(), spec))
+	s.fired(spec)
+}
+
+// hold runs until the fault stops the run.
+func (s *scene) hold(spec string) *process {
+	p := s.start(s.win.String(), spec)
+	s.awaitStopped(p)
+	s.fired(spec)
+	return p
+}
+
+func (s *scene) fired(spec string) {
+	if !readTrace(s.traceFile, s.data).hasFired(spec) {
+		fail("%s: %w", spec, errNotFired)
+	}
+	s.inspect("after the fault")
+}
+
+func (s *scene) destroyGroups() {
+	for _, k := range event.Kinds() {
+		_ = s.redis.c.XGroupDestroy(context.Background(), s.stream(k), group).Err()
+	}
+}
+
+// renewed returns other entries for a kind's window and the next one.
+func (s *scene) renewed(k event.Kind) []addition {
+	return s.producer.spread(k, s.win.Next(), newer, newer+3)
+}
+
+// lossy: Redis itself has lost entries, so only what is left counts.
+func (s *scene) lossy() *scene { s.afterLoss = true; return s }
+
+// await waits for a condition of the outside world.
+func (w *world) await(what string, condition func() bool) {
+	for deadline := time.Now().Add(limit); !condition(); time.Sleep(10 * time.Millisecond) {
+		if time.Now().After(deadline) {
+			fail("wait for %s: %w", what, errTimeout)
+		}
+	}
+}
+
+// TestSpecials plays every special case.
+func TestSpecials(t *testing.T) { playAll(t, specials) }
+
+func playAll(t *testing.T, trials []trial) {
+	try(prepare())
+	for _, c := range trials {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			if err := c.run(""); err != nil {
+				fmt.Println(err) // at once: a test says it only at its end
+				t.Fatalf("%v\nagain: go test ./worker/torture -full -run '%s'", err, strings.ReplaceAll(t.Name(), " ", "_"))
+			}
+		})
+	}
+}
+
+func prepare() error { _, err := production(); return err }
