@@ -55,7 +55,8 @@ func (a Alertmanager) Alerts(ctx context.Context) ([]Alert, error) {
 
 // Silence creates a silence and returns its ID.
 func (a Alertmanager) Silence(ctx context.Context, s Silence) (string, error) {
-	text, err := call(ctx, http.MethodPost, join(string(a), "/api/v2/silences"), s)
+	address := join(string(a), "/api/v2/silences")
+	text, err := call(ctx, http.MethodPost, address, redacted(address), s)
 	if err != nil {
 		return "", err
 	}
@@ -73,7 +74,8 @@ func (a Alertmanager) Silence(ctx context.Context, s Silence) (string, error) {
 
 // Expire ends a silence.
 func (a Alertmanager) Expire(ctx context.Context, id string) error {
-	_, err := call(ctx, http.MethodDelete, join(string(a), "/api/v2/silence/"+url.PathEscape(id)), nil)
+	address := join(string(a), "/api/v2/silence/"+url.PathEscape(id))
+	_, err := call(ctx, http.MethodDelete, address, redacted(address), nil)
 	return err
 }
 

@@ -27,12 +27,13 @@ const maxAnswer = 32 << 20
 // Get returns the body of an answer with status 200. The URL may carry a user
 // and a password.
 func Get(ctx context.Context, address string) ([]byte, error) {
-	return call(ctx, http.MethodGet, address, nil)
+	return call(ctx, http.MethodGet, address, redacted(address), nil)
 }
 
-// call sends one request, with body as JSON unless it is nil.
-func call(ctx context.Context, method, address string, body any) ([]byte, error) {
-	operation := method + " " + redacted(address)
+// call sends one request, with body as JSON unless it is nil. Errors show the
+// address as shown.
+func call(ctx context.Context, method, address, shown string, body any) ([]byte, error) {
+	operation := method + " " + shown
 	var content io.Reader
 	if body != nil {
 		text, err := json.Marshal(body)
@@ -75,8 +76,7 @@ func statusError(operation string, status int, text []byte) error {
 	return fmt.Errorf("%s: %w: %d %s: %.300s", operation, kind, status, http.StatusText(status), bytes.TrimSpace(text))
 }
 
-// redacted is an address as errors may show it: a webhook's path and a password
-// are secrets.
+// redacted is an address without password and question.
 func redacted(address string) string {
 	u, err := url.Parse(address)
 	if err != nil {
@@ -86,13 +86,14 @@ func redacted(address string) string {
 	return u.Redacted()
 }
 
-// Post sends a JSON document. The address is a secret, as that of a webhook, and
-// no error repeats more of it than its host.
-func Post(ctx context.Context, address string, document any) error {
-	_, err := call(ctx, http.MethodPost, address, document)
-	if u, bad := url.Parse(address); err != nil && bad == nil {
-		return errors.New(strings.ReplaceAll(err.Error(), u.Redacted(), u.Scheme+"://"+u.Host+"/…"))
+// Post sends a JSON document to a webhook, whose address is a secret: no error
+// repeats more of it than its host.
+func Post(ctx context.Context, webhook string, document any) error {
+	shown := "the webhook"
+	if u, err := url.Parse(webhook); err == nil {
+		shown = u.Scheme + "://" + u.Host + "/…"
 	}
+	_, err := call(ctx, http.MethodPost, webhook, shown, document)
 	return err
 }
 
