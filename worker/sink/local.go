@@ -30,13 +30,18 @@ type local struct {
 	hardened map[string]bool // folders whose own name is durable
 }
 
-// NewLocal opens a folder as a sink, creating it when it is missing.
+// NewLocal opens a folder as a sink, creating it when it is missing. One on a
+// file system that is mounted read-only can be read, and refuses to stage.
 func NewLocal(root string, faults *fault.Injector) (Sink, error) {
 	root, err := filepath.Abs(root)
 	if err != nil {
 		return nil, fmt.Errorf("data folder: %w: %w", ErrMisplaced, err)
 	}
-	if err := os.MkdirAll(filepath.Join(root, stagingFolder), 0o755); err != nil {
+	err = os.MkdirAll(filepath.Join(root, stagingFolder), 0o755)
+	if errors.Is(err, syscall.EROFS) {
+		_, err = os.ReadDir(root)
+	}
+	if err != nil {
 		return nil, classify("create the data folder", err)
 	}
 	if err := syncFolder(filepath.Dir(root)); err != nil && !errors.Is(err, fs.ErrPermission) {
