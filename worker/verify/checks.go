@@ -34,7 +34,7 @@ type check struct {
 	stream func(ctx context.Context, k *kindStream, say sayer) error
 	// left sees what a stream still holds of one drained window.
 	left func(l *leftover, say sayer)
-	// end is called when everything has been seen.
+	// end is called when all files have been seen.
 	end func(ctx context.Context, v *Verifier, say sayer) error
 }
 

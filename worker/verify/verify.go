@@ -74,7 +74,7 @@ func New(archive sink.Sink, cfg Config) *Verifier {
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	start := time.Now()
 	var err error
-	for _, step := range []func(context.Context) error{v.readShape, v.readFiles, v.lookAgain, v.readRunLog, v.readStreams, v.conclude} {
+	for _, step := range []func(context.Context) error{v.readShape, v.readFiles, v.lookAgain, v.readRunLog, v.conclude, v.readStreams} {
 		if err = step(ctx); err != nil {
 			break
 		}
@@ -189,7 +189,7 @@ func (v *Verifier) readStreams(ctx context.Context) error {
 	return group.Wait()
 }
 
-// conclude asks the checks that can say something only at the end.
+// conclude asks the checks that can say something only when all files were seen.
 func (v *Verifier) conclude(ctx context.Context) error {
 	for _, c := range v.checks {
 		if c.end == nil {
