@@ -90,7 +90,11 @@ func (c *content) fresh() source {
 				return err
 			}
 		}
-		if err := c.stream.ReadNew(ctx, page, min(left.after(c.last), size), c.noack); err != nil {
+		count := min(left.after(c.last), size)
+		if fault.ReadsBeyond.Is() {
+			count = size
+		}
+		if err := c.stream.ReadNew(ctx, page, count, c.noack); err != nil {
 			return err
 		}
 		c.size.learn(page)
@@ -164,7 +168,7 @@ func after(id event.ID) event.ID {
 // an entry may be megabytes; entries bound how long one command blocks Redis.
 const (
 	firstPage   = 32
-	targetBytes = 2 << 20
+	targetBytes = 1 << 20
 	growth      = 8 // at most, from page to page
 )
 
