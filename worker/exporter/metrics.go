@@ -175,3 +175,12 @@ func WriteList(w io.Writer) error {
 	}
 	return table.Flush()
 }
+
+// Names lists the names of all metrics.
+func Names() []string {
+	var names []string
+	for _, f := range families() {
+		names = append(names, namespace+f.Name)
+	}
+	return names
+}

@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/drain"
+	"datawriter/worker/validate"
 	"datawriter/worker/verify"
 )
 
@@ -45,7 +46,7 @@ func exitCode(ctx context.Context, err error) int {
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}
-	if errors.Is(err, verify.ErrViolated) {
+	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) {
 		return exitIntegrity
 	}
 	class := drain.Classify(err)
