@@ -1,0 +1,215 @@
+"""docker-compose.yml as it is: up, safe, hurt, down and up again, moved; nothing lost, nothing twice.
+
+The tests stand in the order in which they run, on one stack.
+"""
+
+import json
+import re
+import subprocess
+import time
+import urllib.error
+from pathlib import Path
+
+import pytest
+
+from conftest import KNOBS, LAB, RECEIVER, ROOT, ask, lab, wait_for
+
+LONG_RUNNING = ("redis", "server", "worker", "simulate", "exporter", "redis-exporter", "prometheus", "alertmanager", "grafana")
+OURS = ("datawriter:local", "datawriter-prefect:local")
+
+
+def say(text: str) -> None:
+    print(f"\n    {text}", flush=True)
+
+
+def test_one_command_brings_everything_up(stack):
+    stack.compose("build", "--quiet")
+    say(f"cold, images built: ready after {stack.up():.0f} s")
+    stack.sh("docker", "run", "-d", "--name", "slack", "--network", "datawriter_back", "--network-alias", "slack",
+             "python:3.12-slim-bookworm", "python", "-c", RECEIVER)
+    wait_for("files", lambda: len(stack.files()) >= 5)
+
+
+def test_prefect_plans_and_runs(stack):
+    runs = stack.prefect("/flow_runs/filter", {"deployments": {"name": {"any_": ["drain-window"]}}})
+    assert any(run["state_type"] == "SCHEDULED" for run in runs)
+    assert any(run["state_type"] == "COMPLETED" for run in runs)
+    with_page = stack.sh("curl", "-sf", f"http://127.0.0.1:{KNOBS['PREFECT_PORT']}/")
+    assert "<html" in with_page.lower()
+
+
+def test_every_target_is_up_and_every_panel_answers(stack):
+    def down():
+        return [t["scrapePool"] for t in stack.prometheus("targets")["activeTargets"] if t["health"] != "up"]
+
+    wait_for("targets that are up", lambda: not down(), 120)
+    jobs = {t["labels"]["job"] for t in stack.prometheus("targets")["activeTargets"]}
+    assert jobs == {"prometheus", "alertmanager", "redis", "datawriter", "prefect"}
+    grafana = f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}"
+    boards = sorted(path.stem for path in (ROOT / "deployments/grafana/dashboards").glob("*.json"))
+    assert len(ask(grafana + "/api/search")) == len(boards)
+    if LAB:
+        check = ["python3", str((ROOT / LAB).resolve() / "check_dashboards.py"), grafana]
+        said = stack.sh(*check, *map(str, (ROOT / "deployments/grafana/dashboards").glob("*.json")), check=False)
+        say(said.strip().splitlines()[-1])
+        assert "ERROR" not in said, said
+
+
+def test_only_loopback_listens(stack):
+    for service, container in stack.ids().items():
+        for bindings in (stack.inspect(service)["NetworkSettings"]["Ports"] or {}).values():
+            assert all(of["HostIp"] == "127.0.0.1" for of in bindings or []), service
+    listening = subprocess.run(["ss", "-Hltn"], capture_output=True, text=True, check=True).stdout
+    for port in (value for name, value in KNOBS.items() if name.endswith("_PORT")):
+        assert re.findall(rf"(\S+):{port} ", listening) == ["127.0.0.1"], listening
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_service_is_nobody_and_writes_to_volumes_only(stack, service):
+    found = stack.inspect(service)
+    host = found["HostConfig"]
+    assert host["ReadonlyRootfs"] and host["CapDrop"] == ["ALL"] and not host["CapAdd"] and not host["Privileged"]
+    assert host["Memory"] > 0 and host["NanoCpus"] > 0 and host["LogConfig"]["Config"]["max-size"] == "10m"
+    processes = stack.sh("docker", "top", stack.ids()[service], "-eo", "pid").split()[1:]
+    for pid in processes:
+        try:
+            status = Path(f"/proc/{pid}/status").read_text()
+        except FileNotFoundError:
+            continue  # a health check that has ended
+        assert 0 not in map(int, re.search(r"^Uid:\s(.*)", status, re.M)[1].split()), f"{service} {pid} is root"
+        assert int(re.search(r"^CapEff:\s(\w+)", status, re.M)[1], 16) == 0
+        assert re.search(r"^NoNewPrivs:\s1", status, re.M)
+
+
+def test_redis_and_what_stands_behind_it_cannot_leave_the_host(stack):
+    for network, internal in (("redis", True), ("back", True), ("front", False)):
+        assert json.loads(stack.sh("docker", "network", "inspect", "datawriter_" + network))[0]["Internal"] is internal
+    assert set(stack.inspect("redis")["NetworkSettings"]["Networks"]) == {"datawriter_redis"}
+    assert set(stack.inspect("simulate")["NetworkSettings"]["Networks"]) == {"datawriter_redis"}
+
+
+def test_nobody_answers_without_the_password(stack):
+    for password in ("", "wrong"):
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            stack.prefect("/flow_runs/filter", {}, password=password)
+    look = "import urllib.request; urllib.request.urlopen('http://exporter:9402/metrics')"
+    said = subprocess.run(["docker", "compose", "exec", "-T", "worker", "python", "-c", look], cwd=stack.folder, env=stack.environ, capture_output=True, text=True)
+    assert "401" in said.stderr
+    assert "NOAUTH" in stack.compose("exec", "-T", "redis", "redis-cli", "ping")
+    grafana = stack.inspect("grafana")
+    if "not-grafana" not in grafana["Config"]["Labels"].values():
+        with pytest.raises(urllib.error.HTTPError, match="401"):
+            ask(f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}/api/search")
+
+
+def test_no_secret_is_seen_from_outside(stack):
+    secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
+               if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_"))}
+    assert len(secrets) == 10
+    places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
+              "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
+    for image in OURS:
+        places["history of " + image] = stack.sh("docker", "history", "--no-trunc", image)
+        save = subprocess.run(["docker", "save", image], env=stack.environ, capture_output=True, check=True)
+        places["layers of " + image] = save.stdout.decode("latin-1")
+    for place, text in places.items():
+        for name, secret in secrets.items():
+            assert secret not in text, f"{name} in {place}"
+
+
+def test_an_alert_reaches_slack_and_ends(stack):
+    stack.compose("pause", "redis")
+    try:
+        took = wait_for("message about Redis", lambda: any("Redis" in of["attachments"][0]["title"] for of in stack.slack()), 180)
+        say(f"Redis paused: a message in Slack after {took:.0f} s")
+    finally:
+        stack.compose("unpause", "redis")
+
+
+@pytest.mark.parametrize("step, arguments", [
+    ("prefect", ["--prefect-url", "http://server:4200/api", "--prefect-auth-file", "/tmp/auth"]),
+    ("monitoring", ["--alertmanager-url", "http://alertmanager:9093", "--grafana-url", "http://grafana:3000"]),
+])
+def test_the_programme_passes(stack, step, arguments):
+    """From inside, where every address is at hand. Waits, because rates need a few minutes of history."""
+    stack.compose("exec", "-T", "worker", "sh", "-c", "cat > /tmp/auth", input=stack.secret("prefect_auth"))
+    command = ["exec", "-T", "worker", "datawriter", "validate", step, "--prometheus-url", "http://prometheus:9090", *arguments]
+    wait_for(f"a good validation of {step}", lambda: stack.compose(*command))
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_killed_service_comes_back(stack, service):
+    before = stack.inspect(service)["RestartCount"]
+    stack.kill(service)
+    took = wait_for(f"{service} after kill -9", lambda: stack.inspect(service)["RestartCount"] > before and stack.healthy(service), 240)
+    say(f"kill -9 {service}: healthy after {took:.0f} s; alerts: {firing(stack)}")
+
+
+@pytest.mark.parametrize("service", LONG_RUNNING)
+def test_a_paused_service_goes_on(stack, service):
+    stack.compose("pause", service)
+    time.sleep(60)
+    said = firing(stack) if service != "prometheus" else "(not asked)"
+    stack.compose("unpause", service)
+    took = wait_for(f"{service} after a pause", lambda: stack.healthy(service), 240)
+    say(f"paused {service} for a minute: {said}; healthy {took:.0f} s later")
+
+
+def firing(stack) -> str:
+    try:
+        alerts = stack.prometheus("alerts")["alerts"]
+    except OSError:
+        return "(Prometheus away)"
+    return ", ".join(sorted({a["labels"]["alertname"] for a in alerts if a["state"] == "firing"} - {"Watchdog"})) or "none"
+
+
+def test_after_all_that_nothing_is_lost_or_twice(stack):
+    stack.wait_for_files(len(stack.files()))
+    found = stack.verify()
+    say(f"{found['rows']} rows in {found['files']} files: every promise is kept")
+
+
+@pytest.mark.skipif(not LAB, reason="somebody else's engine is not restarted")
+def test_a_restart_of_the_host_in_the_middle_of_a_window(stack):
+    lab("restart")
+    took = wait_for("the stack after a restart of the engine", lambda: all(stack.healthy(service) for service in LONG_RUNNING))
+    say(f"engine restarted: everything healthy after {took:.0f} s")
+    stack.wait_for_files(len(stack.files()))
+    stack.verify()
+
+
+def test_down_and_up_again_goes_on(stack):
+    schedules = stack.prefect("/deployments/filter", {})
+    rows = stack.verify()["rows"]
+    stack.compose("down")
+    stack.sh("docker", "rm", "-f", "slack", check=False)
+    say(f"warm: ready after {stack.up():.0f} s")
+    assert {d["id"] for d in stack.prefect("/deployments/filter", {})} == {d["id"] for d in schedules}
+    stack.wait_for_files(len(stack.files()))
+    assert stack.verify()["rows"] > rows
+
+
+def test_a_schedule_that_somebody_paused_stays_paused(stack):
+    of = next(d["id"] for d in stack.prefect("/deployments/filter", {}) if d["name"] == "verify-day")
+    stack.prefect_call("POST", f"/deployments/{of}/pause_deployment")
+    stack.up()
+    assert stack.prefect_call("GET", f"/deployments/{of}")["paused"]
+    stack.prefect_call("POST", f"/deployments/{of}/resume_deployment")
+
+
+def test_a_backup_moves_to_another_host(stack, tmp_path):
+    backup, finished = tmp_path / "backup", completed(stack)
+    stack.sh("deployments/backup/backup.sh", str(backup))
+    rows = stack.verify()["rows"]
+    stack.compose("--profile", "*", "down", "-v")
+    stack.sh("deployments/backup/restore.sh", str(backup))
+    stack.up()
+    assert stack.verify()["rows"] > 0
+    stack.wait_for_files(len(stack.files()))
+    found = stack.verify()
+    say(f"restored: {found['rows']} rows, {rows} before")
+    assert {run["id"] for run in finished} <= {run["id"] for run in completed(stack)}
+
+
+def completed(stack) -> list[dict]:
+    return stack.prefect("/flow_runs/filter", {"flow_runs": {"state": {"type": {"any_": ["COMPLETED"]}}}})
