@@ -8,6 +8,7 @@ import (
 
 	"go.uber.org/zap"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
 	"datawriter/worker/part"
@@ -33,6 +34,7 @@ type Config struct {
 	Attempts    int           // of each (window, kind), the first included
 	Version     string        // of this program, for footers
 	Faults      *fault.Injector
+	Book        *account.Book // of the streams' accounts; nil keeps none
 }
 
 // Drainer drains windows. Its methods are not meant to be called side by side;
@@ -146,7 +148,11 @@ func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) (record
 		}
 		record, failed := d.drainWindow(ctx, w)
 		records = append(records, record)
-		err = errors.Join(err, failed, d.append(record))
+		logged := d.append(record)
+		err = errors.Join(err, failed, logged)
+		if logged == nil {
+			err = errors.Join(err, d.reportLosses(record))
+		}
 		if class := Classify(failed); class != None && class != Integrity {
 			break
 		}

@@ -403,10 +403,29 @@ func TestADataFolderThatCannotBeOneIsAConfigurationError(t *testing.T) {
 }
 
 func TestADamagedPartStopsTheWindowAndLosesNothing(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"cut off":             func(path string) error { return os.Truncate(path, 100) },
+		"a byte of its pages": func(path string) error { return flip(path, 60) },
+	} {
+		t.Run(name, func(t *testing.T) { damagedPart(t, damage) })
+	}
+}
+
+// flip inverts one byte of a file.
+func flip(path string, at int) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	content[at] ^= 0xFF
+	return os.WriteFile(path, content, 0o644)
+}
+
+func damagedPart(t *testing.T, damage func(path string) error) {
 	r := newRig(t)
 	r.addAt(s)
 	r.drain(win)
-	if err := os.Truncate(r.data+"/"+likesPath(0), 100); err != nil {
+	if err := damage(r.data + "/" + likesPath(0)); err != nil {
 		t.Fatal(err)
 	}
 	r.do("DEL", r.client.Name(event.Likes))

@@ -13,6 +13,9 @@ var (
 	// ErrIntegrity: the files or the stream contradict the protocol. Nothing is
 	// deleted, and a person has to look.
 	ErrIntegrity = errors.New("integrity violation")
+	// ErrLost: Redis has lost entries that it had acknowledged to their producers.
+	// Everything that it still had is drained.
+	ErrLost = errors.New("redis lost entries")
 	// ErrNotClosed: by Redis's clock the window has not ended.
 	ErrNotClosed = errors.New("the window is not closed yet")
 	// ErrStopped: a signal asked the run to end.
@@ -39,7 +42,7 @@ var classes = []struct {
 	class  Class
 	errors []error
 }{
-	{Integrity, []error{ErrIntegrity}},
+	{Integrity, []error{ErrIntegrity, ErrLost}},
 	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
 	"datawriter/worker/ledger"
@@ -34,14 +35,18 @@ type attempt struct {
 	server    stream.Server
 	published listing
 	content   *content
-	settling  ledger.IDs // everything read in this round, all of it in the ledger once published
-	again     bool       // the round left content out on purpose
+	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
+	again     bool          // the round left content out on purpose
+	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)
+
+	before  int64            // entries that earlier attempts published
+	numbers account.Sequence // of the producer, as read
 }
 
 func newAttempt(d *Drainer, w window.Window, kind event.Kind, total *runlog.Kind) *attempt {
 	s := d.source.Stream(kind)
 	return &attempt{
-		Drainer: d, window: w, kind: kind, stream: s, total: total,
+		Drainer: d, window: w, kind: kind, stream: s, total: total, hardened: make(map[bool]bool), before: total.Rows + total.Rejected,
 		content: &content{stream: s, window: w, noack: d.cfg.NoAck, faults: d.cfg.Faults, memory: &d.memory[kind]},
 	}
 }
@@ -50,6 +55,9 @@ func newAttempt(d *Drainer, w window.Window, kind event.Kind, total *runlog.Kind
 // DESIGN.md uses.
 func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.observe(ctx); err != nil { // 1, 2
+		return err
+	}
+	if err := a.openAccount(ctx); err != nil {
 		return err
 	}
 	if err := a.stream.EnsureGroup(ctx); err != nil { // 3
@@ -67,7 +75,10 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.publishAll(ctx); err != nil { // 6 to 12
 		return err
 	}
-	return a.settle(ctx) // 13
+	if err := a.settle(ctx); err != nil { // 13
+		return err
+	}
+	return a.closeAccount(ctx)
 }
 
 // observe keeps what INFO says at the start, and makes sure that by Redis's
@@ -176,6 +187,7 @@ func (a *attempt) take(ctx context.Context, p *stream.Page, out *output) error {
 		if !a.window.ContainsMS(e.ID.MS) {
 			continue // stays pending for its own window, which reads it by range
 		}
+		a.number(e)
 		known, err := a.known(ctx, e)
 		if err != nil {
 			return err

@@ -2,7 +2,9 @@ package drain
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"syscall"
 
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
@@ -96,7 +98,7 @@ func (a *attempt) loadFile(ctx context.Context, n sink.Name) error {
 	defer file.Close()
 	opened, err := part.Open(file, file.Size())
 	if err != nil {
-		return fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
+		return damaged(path, err)
 	}
 	meta := opened.Meta()
 	if meta.Kind != n.Kind || meta.Window != n.Window || meta.Part != n.Part || opened.IsRejects() != n.Rejects {
@@ -112,5 +114,15 @@ func (a *attempt) loadFile(ctx context.Context, n sink.Name) error {
 		a.published.ledger.Add(id, identity(hash))
 		return nil
 	})
-	return err
+	return damaged(path, err)
+}
+
+// damaged marks what was found while reading a published file as a violation,
+// unless it is the disk that failed: that may answer another time.
+func damaged(path string, err error) error {
+	var disk syscall.Errno
+	if err == nil || errors.Is(err, ErrIntegrity) || errors.As(err, &disk) {
+		return err
+	}
+	return fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
 }

@@ -215,6 +215,7 @@ func (f *partFile[R]) publish(o *output, number int, rejects bool) error {
 	if err := f.staged.Publish(path); err != nil {
 		return fmt.Errorf("publish %s: %w", path, err)
 	}
+	o.a.hardened[rejects] = true
 	o.a.total.Parts = append(o.a.total.Parts, path)
 	o.a.total.Bytes += f.staged.Size()
 	return nil

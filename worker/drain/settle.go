@@ -26,6 +26,9 @@ func (a *attempt) settle(ctx context.Context) error {
 		if err := a.harden(ctx); err != nil {
 			return err
 		}
+		if err := a.keepNumbers(); err != nil {
+			return err
+		}
 		if err := a.remove(ctx); err != nil {
 			return err
 		}
@@ -47,6 +50,9 @@ func (a *attempt) harden(ctx context.Context) error {
 		return nil
 	}
 	for _, rejects := range []bool{false, true} {
+		if a.hardened[rejects] {
+			continue // publishing synced the folder, with every name in it
+		}
 		if err := a.sink.Harden(ctx, a.cfg.Layout.Folder(a.name(0, rejects))); err != nil {
 			return err
 		}

@@ -56,6 +56,9 @@ func (d *Drainer) drainKind(ctx context.Context, w window.Window, kind event.Kin
 			d.log.Warn("attempt failed, trying again", zap.Stringer("window", w), zap.Stringer("kind", kind),
 				zap.Int("attempt", attempts), zap.Duration("wait", wait), zap.Error(err))
 		}))
+	if Classify(err) != HeldByOther {
+		total.Losses = d.losses(kind)
+	}
 	total.Attempts, total.Seconds = attempts, time.Since(start).Seconds()
 	if err != nil {
 		err = fmt.Errorf("%s: %w", kind, err)

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"syscall"
 
 	"github.com/urfave/cli/v2"
 
@@ -63,10 +64,14 @@ func catFile(out *bufio.Writer, name string) error {
 	} else {
 		err = catRows(out, opened)
 	}
-	if err != nil {
+	var disk syscall.Errno // of the disk, or of whoever reads the output
+	switch {
+	case err == nil:
+		return nil
+	case errors.As(err, &disk):
 		return fmt.Errorf("%s: %w", name, err)
 	}
-	return nil
+	return fmt.Errorf("%s: %w: %w", name, drain.ErrIntegrity, err)
 }
 
 func catRows(out io.Writer, f *part.File) error {
