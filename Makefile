@@ -11,7 +11,7 @@ GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go lint fuzz bench microbench engines redis clean
+.PHONY: help build test test-go test-monitoring lint fuzz bench microbench engines redis clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
@@ -19,12 +19,17 @@ help: ## list the targets
 build: ## build bin/datawriter
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
-test: test-go test-flows ## everything a newcomer needs to trust the code
+test: test-go test-monitoring test-flows ## everything a newcomer needs to trust the code
 
-test-go: redis engines
+test-go: redis engines ## the program, against real servers
 	$(GO) vet ./...
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(GO) test -race ./...
+	$(GO) test -race ./worker/...
+
+test-monitoring: redis build ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
+	deployments/tools.sh
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
+	$(GO) test ./deployments/...
 
 lint: ## go vet and golangci-lint
 	$(GO) vet ./...
