@@ -78,4 +78,4 @@ clean: ## remove what was built, not the data
 	rm -rf bin $(CACHE)
 
 -include deployments/local/local.mk worker/torture/torture.mk
--include deployments/compose.mk
+-include deployments/compose.mk deployments/monitoring.mk

@@ -41,6 +41,7 @@ type chain struct {
 // What really goes wrong reaches a person: each case does the damage, and waits
 // for the message, its resolution, its acknowledgment and its escalation.
 func TestAlertsReachTheirChannel(t *testing.T) {
+	t.Parallel()
 	r := startRig(t, *faster, "--maxmemory", "24mb", "--maxmemory-policy", "noeviction", "--enable-debug-command", "yes")
 	c := &chain{rig: r, t: t, client: r.redis.Client(), runs: runlog.Open(filepath.Join(r.data, "_state"))}
 	t.Cleanup(c.report)
@@ -48,6 +49,7 @@ func TestAlertsReachTheirChannel(t *testing.T) {
 	c.noWindow()
 	c.rejects()
 	c.failedWindow()
+	c.failedRun()
 	lost := c.loss()
 	c.acknowledged()
 	c.latency()
@@ -113,6 +115,12 @@ func (c *chain) failedWindow() {
 		c.t.Error("datawriter run writes into a folder that cannot be")
 	}
 	c.fires("a failed window", "WindowFailed", first, time.Now(), 0)
+}
+
+// failedRun lets Prefect tell of one more run whose retries are spent.
+func (c *chain) failedRun() {
+	c.prefect.failed.Add(1)
+	c.fires("a flow run failed for good", "PrefectRunFailed", first, time.Now(), 0)
 }
 
 func (c *chain) loss() time.Time {

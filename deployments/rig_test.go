@@ -2,14 +2,18 @@ package deployments_test
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
+	"io"
 	"net"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -32,6 +36,7 @@ type rig struct {
 	exporter, redisExporter  *process
 	alertmanagerURL, apiURL  string
 	data                     string
+	prefect                  *prefect
 	binary                   string
 }
 
@@ -51,7 +56,8 @@ func startRig(t testing.TB, faster int, redisOptions ...string) *rig {
 	for _, job := range []string{"prometheus", "alertmanager", "redis", "datawriter"} {
 		r.addresses[job] = freeAddress(t)
 	}
-	// Nobody runs Prefect here: its server is down, which its alerts say.
+	r.prefect = startPrefect(t)
+	r.addresses["prefect"] = r.prefect.Listener.Addr().String()
 	rehearsal := deployments.Rehearsal{Faster: faster, Targets: r.addresses, Channel: r.slack.URL + first, Escalation: r.slack.URL + second}
 	if err := rehearsal.Write(r.folder); err != nil {
 		t.Fatal(err)
@@ -70,7 +76,7 @@ func (r *rig) startExporters() {
 	r.redisExporter = r.start("redis_exporter", r.folder, program(r.t, redisExporter),
 		"--redis.addr="+strings.TrimSuffix(r.redis.URL(), "/0"), "--web.listen-address="+r.addresses["redis"], "--check-streams=bluesky:{*}")
 	r.exporter = r.start("exporter", r.folder, r.binary, "exporter", "--listen="+r.addresses["datawriter"],
-		"--data="+r.data, "--redis-url="+r.redis.URL(), "--prefect-url=")
+		"--data="+r.data, "--redis-url="+r.redis.URL(), "--prefect-url="+r.prefect.URL+"/api")
 	r.ready("http://" + r.addresses["redis"] + "/metrics")
 	r.ready("http://" + r.addresses["datawriter"] + "/healthz")
 }
@@ -80,6 +86,46 @@ func (r *rig) startAlertmanager() {
 		"--config.file=alertmanager.yml", "--web.listen-address="+r.addresses["alertmanager"], "--cluster.listen-address=",
 		"--web.external-url=http://localhost:9093", "--storage.path="+filepath.Join(r.folder, "alerts"))
 	r.ready(r.alertmanagerURL + "/-/ready")
+}
+
+// prefect stands in for a Prefect server, as far as the exporter asks it: one
+// deployment, one worker, and as many failed runs as a test wants.
+type prefect struct {
+	*httptest.Server
+	failed atomic.Int64
+}
+
+func startPrefect(t testing.TB) *prefect {
+	p := &prefect{}
+	p.Server = httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		now := time.Now().UTC()
+		switch r.URL.Path {
+		case "/api/deployments/filter":
+			answer(w, []any{map[string]any{"id": "1", "name": "drain-window", "paused": false}})
+		case "/api/flow_runs/history":
+			state := func(name string, n int64) map[string]any {
+				return map[string]any{"state_type": strings.ToUpper(name), "state_name": name, "count_runs": n}
+			}
+			answer(w, []any{map[string]any{"states": []any{state("Completed", 280), state("Scheduled", 12), state("Failed", p.failed.Load())}}})
+		case "/api/flow_runs/filter":
+			answer(w, []any{map[string]any{"expected_start_time": now.Add(time.Minute)}})
+		case "/api/work_pools/filter":
+			answer(w, []any{map[string]any{"name": "datawriter"}})
+		case "/api/work_pools/datawriter/workers/filter":
+			answer(w, []any{map[string]any{"status": "ONLINE", "last_heartbeat_time": now}})
+		case "/api/metrics":
+			_, _ = io.WriteString(w, "stand_in 1\n")
+		default:
+			http.NotFound(w, r)
+		}
+	}))
+	t.Cleanup(p.Close)
+	return p
+}
+
+func answer(w http.ResponseWriter, document any) {
+	w.Header().Set("Content-Type", "application/json")
+	_ = json.NewEncoder(w).Encode(document)
 }
 
 // drain runs `datawriter run` for a window and returns its exit code.
