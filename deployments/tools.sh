@@ -11,6 +11,7 @@ parts=(
   prometheus-alertmanager:prometheus-alertmanager
   amtool:prometheus-alertmanager
   prometheus-redis-exporter:prometheus-redis-exporter
+  npm:npm
 )
 lacking=()
 for part in "${parts[@]}"; do
