@@ -17,7 +17,7 @@ main() {
   chmod 700 "$folder"
   cd "$folder"
   for name in redis_admin redis_producer redis_drainer redis_exporter redis_metrics redis_health \
-              prefect_password exporter_password grafana_admin; do
+              prefect_password prefect_postgres exporter_password grafana_admin; do
     [ -s "$name" ] || random | write "$name"
   done
   redis_users
@@ -50,7 +50,8 @@ sha256() {
   { sha256sum 2>/dev/null || shasum -a 256 2>/dev/null || openssl dgst -sha256 -r; } | cut -d' ' -f1
 }
 
-# One login in two forms: as Prefect reads its settings, and as the exporter does.
+# One login in two forms: as Prefect reads its settings, and as the exporter does. The password of PostgreSQL is read
+# only where deployments/compose/postgres.yml asks for that.
 prefect_logins() {
   login="admin:$(cat prefect_password)"
   printf '%s' "$login" | write prefect_auth
@@ -59,6 +60,7 @@ active = "datawriter"
 [profiles.datawriter]
 PREFECT_API_AUTH_STRING = "$login"
 PREFECT_SERVER_API_AUTH_STRING = "$login"
+PREFECT_SERVER_DATABASE_PASSWORD = "$(cat prefect_postgres)"
 END
 }
 

@@ -105,7 +105,7 @@ def test_nobody_answers_without_the_password(stack):
 def test_no_secret_is_seen_from_outside(stack):
     secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
                if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_"))}
-    assert len(secrets) == 10
+    assert len(secrets) == 12
     places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
               "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
     for image in OURS:
