@@ -88,7 +88,7 @@ def test_cancel_and_retry_by_hand(stack, page):
     run = stack.runs("RUNNING")[0]["id"]
     page.goto(f"/runs/flow-run/{run}")
     page.get_by_role("button", name="Cancel").first.click()
-    page.get_by_role("dialog").get_by_role("button", name="Cancel").last.click()
+    page.get_by_role("dialog").get_by_role("button", name="Confirm").click()
     wait(lambda: not stack.processes("sleep 60"), 40, lambda: "the binary is stopped")
     stack.fast()
     assert stack.finished(run)["type"] == "CANCELLED"

@@ -106,7 +106,11 @@ def test_a_run_stranded_before_it_runs_is_cleared(stack):
     """A worker that dies between taking a run and starting it leaves the run Pending, and its slot taken."""
     stack.supervisor("stop", "worker")
     run = stack.run_now()
-    for state in ({"type": "PENDING"}, {"type": "PENDING", "name": "Submitting"}):
-        stack.api(f"/flow_runs/{run}/set_state", {"state": state})
+
+    def taken() -> bool:
+        stack.api(f"/flow_runs/{run}/set_state", {"state": {"type": "PENDING"}})
+        return stack.state_of(run)["type"] == "PENDING"
+
+    wait(taken, 120, lambda: "the run before it gives its slot back")
     stack.supervisor("start", "worker")
     assert stack.finished(run)["type"] == "CRASHED"
