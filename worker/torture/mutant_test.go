@@ -38,7 +38,7 @@ var hunters = map[fault.Mutant]string{
 	fault.NoFolderSync:   "part.linked#1=kill/power loss",
 	fault.NoHarden:       "part.linked#1=kill/rerun",
 	fault.SettlesFirst:   "part.synced#1=kill/rerun",
-	fault.SettlesRange:   "group.created#1=stop/racer killed",
+	fault.SettlesRange:   "an older window waits",
 	fault.SettlesForAll:  "shared/listed#1=kill/rerun",
 	fault.SettlesAnyone:  "part.hardened#1=stop/redis rolled back under it",
 	fault.NoSweep:        "claimed entries are deleted",

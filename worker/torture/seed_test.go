@@ -44,7 +44,7 @@ func seed(n uint64, failover bool) trial {
 		name = fmt.Sprintf("failover seed %d", n)
 	}
 	return trial{name, func(w *world) {
-		s := &schedule{world: w, rng: rand.New(rand.NewPCG(n, 2)), first: base(), failover: failover, counts: map[string]int{}}
+		s := &schedule{world: w, rng: newRand(n), first: base(), failover: failover, counts: map[string]int{}}
 		s.play()
 	}}
 }

@@ -84,7 +84,28 @@ var specials = []trial{
 	{"entries from before the first run go through the group", func(w *world) {
 		s := w.scene()
 		s.produce()
+		p := s.hold("part.synced#1=stop")
+		pending := int64(0)
+		for _, k := range event.Kinds() {
+			if of, err := s.redis.c.XPending(context.Background(), s.stream(k), group).Result(); err == nil {
+				pending += of.Count
+			}
+		}
+		if pending < others {
+			fail("a kind is read, but XPENDING shows %d entries", pending)
+		}
+		p.signal(syscall.SIGCONT)
+		s.wait(p)
+		s.checkLag()
 		s.finish(nil)
+	}},
+	{"an older window waits while a newer one is drained", func(w *world) {
+		s := w.scene()
+		s.produce()
+		s.drain(exitDrained, s.win.Next(), "--catch-up=false")
+		s.inspect("after the newer window was drained")
+		s.drain(exitDrained, s.win)
+		s.check(s.win.Next().Next())
 	}},
 	{"out of memory, producers are refused and the drain goes on", func(w *world) {
 		s := w.scene()

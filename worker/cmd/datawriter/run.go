@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"datawriter/worker/account"
 	"datawriter/worker/drain"
 	"datawriter/worker/part"
 	"datawriter/worker/runlog"
@@ -130,7 +131,7 @@ func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), e
 	cfg := drain.Config{
 		Length: length, Layout: layout, Compression: compression, NoAck: c.Bool("noack"),
 		CatchUp: c.Bool("catch-up"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
-		Attempts: c.Int("attempts"), Version: version, Faults: faults,
+		Attempts: c.Int("attempts"), Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)),
 	}
 	return drain.New(client, to, runlog.Open(stateDir(c)), cfg, log), func() { _ = client.Close(); _ = log.Sync() }, nil
 }

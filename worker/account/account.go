@@ -1,0 +1,208 @@
+// Package account owns the account of one stream: entries added = entries in
+// files + entries still there. What is missing from it, Redis took and lost.
+//
+// It knows the arithmetic and the state file. It does not look at Redis or at
+// files itself: drain hands it what a look at the stream showed, and what the
+// published files hold. It never alarms without proof: where the numbers leave a
+// doubt, it counts the files anew, and what doubt remains counts as no loss.
+package account
+
+import "slices"
+
+// Class is the cause of a loss.
+type Class string
+
+// Classes. They are labels of metrics, so the set is closed.
+const (
+	Evicted    Class = "evicted"     // Redis was out of memory and took the stream
+	RolledBack Class = "rolled_back" // Redis restarted without the tail of its file, or another server took over
+	Deleted    Class = "deleted"     // somebody deleted the stream
+	Trimmed    Class = "trimmed"     // somebody deleted entries of the stream
+	Skipped    Class = "skipped"     // the producer's sequence has a gap
+)
+
+// Classes lists every class.
+func Classes() []Class { return []Class{Evicted, RolledBack, Deleted, Trimmed, Skipped} }
+
+// Loss is how many entries Redis took and lost, for one cause. The count is what
+// can be proven; 0 means that it is unknown.
+type Loss struct {
+	Class Class `json:"class"`
+	Count int64 `json:"count"`
+}
+
+// Look is what one atomic look at a stream shows.
+type Look struct {
+	RunID   string // of the server
+	Evicted int64  // evicted_keys of the server
+	Exists  bool
+	Grouped bool  // it has our group
+	Added   int64 // entries ever added
+	Length  int64 // entries that it holds
+	Below   bool  // it holds entries below the end of the window at hand
+}
+
+// Part is what the footer of a published file says.
+type Part struct {
+	Entries int64  // rows or rejects
+	Added   int64  // the stream's count when it was read; negative when unknown
+	RunID   string // of the server then
+}
+
+// State is the account of one stream, as the state file keeps it.
+type State struct {
+	Stream  string          `json:"stream"`
+	RunID   string          `json:"run_id"` // at the last look, like the next three
+	Evicted int64           `json:"evicted_keys"`
+	Added   int64           `json:"entries_added"`
+	Open    int64           `json:"open"` // entries that were there and in no file
+	Base    int64           `json:"base"` // added entries that never came into a file, before the account began or lost since
+	Filed   int64           `json:"filed"`
+	Newest  uint64          `json:"newest"`  // the end of the youngest window that was drained, in milliseconds
+	Shaken  bool            `json:"shaken"`  // the count may have gone back, or the base be too high: a negative difference says nothing
+	Renewed bool            `json:"renewed"` // the group was gone, perhaps with its stream
+	Lost    map[Class]int64 `json:"lost"`    // ever
+	Pending []Loss          `json:"pending"` // not reported yet
+	Numbers Sequence        `json:"numbers"` // of the producer, where it gives any
+}
+
+// Files returns what all published files of the stream's kind say. It is called
+// only when the numbers leave a doubt.
+type Files func() ([]Part, error)
+
+// Begin compares a look at the beginning of a drain, before the group is created,
+// with the last one: a count that went back, or a stream that is gone, is a loss
+// of whatever was in no file.
+func (s *State) Begin(l Look, files Files) error {
+	switch gone := l.Added < s.Added; {
+	case s.RunID == "":
+		return s.open(l, files)
+	case gone:
+		return s.wentBack(l, files)
+	case l.RunID != s.RunID:
+		s.Shaken = true
+	}
+	s.Renewed = s.Renewed || !l.Grouped
+	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
+	return nil
+}
+
+// open begins the account: with a stream that others may have used before, or
+// with an archive whose state was lost.
+func (s *State) open(l Look, files Files) error {
+	parts, err := files()
+	if err != nil {
+		return err
+	}
+	s.Filed, s.Base = total(parts), l.Added-l.Length
+	if len(parts) > 0 {
+		s.Base, s.Shaken = rebuild(parts, l.RunID), true
+	}
+	s.remember(l, l.Length)
+	return nil
+}
+
+// wentBack books what was open at the last look and is in no file now.
+func (s *State) wentBack(l Look, files Files) error {
+	parts, err := files()
+	if err != nil {
+		return err
+	}
+	filed := total(parts)
+	since := filed - s.Filed // of what was open, and of what came since
+	switch {
+	case l.RunID != s.RunID:
+		if n := min(s.Added-l.Added, s.Open) - since; n > 0 {
+			s.lose(RolledBack, n)
+		}
+	case l.Evicted > s.Evicted:
+		s.lose(Evicted, max(0, s.Open-max(0, since-(l.Added-l.Length))))
+	default:
+		if n := s.Open - max(0, since-(l.Added-l.Length)); n > 0 {
+			s.lose(Deleted, n)
+		}
+	}
+	s.Filed, s.Shaken, s.Renewed = filed, true, false
+	s.remember(l, l.Length)
+	return nil
+}
+
+// End closes the account of a drained window that ends at end, with a look after
+// its entries were settled. published is what this drain itself brought into files.
+//
+// The look must be older than what files returns: then everything that a drain
+// has deleted by the look is in a file by then, and no race raises an alarm.
+func (s *State) End(l Look, end uint64, published int64, files Files) error {
+	s.Filed += published
+	settled := !l.Below && end >= s.Newest && l.Exists
+	s.Newest = max(s.Newest, end)
+	if !settled || l.RunID != s.RunID || l.Added < s.Added {
+		return nil // entries below the end may be in files or not; or Redis has just changed
+	}
+	if s.missing(l) != 0 {
+		parts, err := files()
+		if err != nil {
+			return err
+		}
+		s.Filed = total(parts)
+	}
+	s.balance(l)
+	if n := s.Numbers.judge(); n > 0 {
+		s.lose(Skipped, n)
+	}
+	s.remember(l, l.Length)
+	return nil
+}
+
+// missing returns how many added entries are neither in files nor there.
+// Negative: the stream has counted less than what is in files.
+func (s *State) missing(l Look) int64 { return l.Added - s.Base - s.Filed - l.Length }
+
+func (s *State) balance(l Look) {
+	missing := s.missing(l)
+	switch {
+	case missing > 0:
+		s.lose(Trimmed, missing)
+	case missing < 0 && s.Renewed && !s.Shaken: // it was deleted, and has counted beyond the last look since
+		class := Deleted
+		if l.Evicted > s.Evicted {
+			class = Evicted
+		}
+		if s.Open > 0 {
+			s.lose(class, s.Open)
+		}
+	case missing < 0 && !s.Shaken:
+		return // somebody files at this moment
+	}
+	s.Base += missing
+	s.Shaken, s.Renewed = false, false
+}
+
+func (s *State) remember(l Look, open int64) {
+	s.RunID, s.Evicted, s.Added, s.Open = l.RunID, l.Evicted, l.Added, open
+}
+
+// lose books a loss, to be reported.
+func (s *State) lose(c Class, n int64) {
+	if s.Lost == nil {
+		s.Lost = make(map[Class]int64)
+	}
+	s.Lost[c] += n
+	s.Pending = append(s.Pending, Loss{c, n})
+}
+
+// Reported removes the losses that a report has told of.
+func (s *State) Reported(told []Loss) {
+	for _, loss := range told {
+		if i := slices.Index(s.Pending, loss); i >= 0 {
+			s.Pending = slices.Delete(s.Pending, i, i+1)
+		}
+	}
+}
+
+func total(parts []Part) (n int64) {
+	for _, p := range parts {
+		n += p.Entries
+	}
+	return n
+}

@@ -1,0 +1,287 @@
+package account_test
+
+import (
+	"errors"
+	"os"
+	"path/filepath"
+	"reflect"
+	"syscall"
+	"testing"
+
+	"datawriter/worker/account"
+)
+
+// stream is a Redis stream and its archive, as far as an account sees them.
+type stream struct {
+	t       *testing.T
+	state   account.State
+	look    account.Look
+	parts   []account.Part
+	end     uint64
+	scanned int
+}
+
+func newStream(t *testing.T) *stream {
+	return &stream{t: t, look: account.Look{RunID: "a", Exists: true, Grouped: true}}
+}
+
+func (s *stream) files() ([]account.Part, error) { s.scanned++; return s.parts, nil }
+
+func (s *stream) add(n int64) { s.look.Added += n; s.look.Length += n }
+
+// begin is the beginning of a drain.
+func (s *stream) begin() {
+	s.t.Helper()
+	if err := s.state.Begin(s.look, s.files); err != nil {
+		s.t.Fatal(err)
+	}
+	s.look.Exists, s.look.Grouped = true, true // the drain creates the group
+}
+
+// file publishes entries, and settles them.
+func (s *stream) file(n int64) {
+	s.parts = append(s.parts, account.Part{Entries: n, Added: s.look.Added, RunID: s.look.RunID})
+	s.look.Length -= n
+}
+
+// close is the end of a drain that itself published n.
+func (s *stream) close(n int64) {
+	s.t.Helper()
+	s.end += 10
+	if err := s.state.End(s.look, s.end, n, s.files); err != nil {
+		s.t.Fatal(err)
+	}
+}
+
+// window is a healthy drain: n entries are filed, more are there already.
+func (s *stream) window(n, more int64) {
+	s.t.Helper()
+	s.add(n + more)
+	s.begin()
+	s.file(n)
+	s.close(n)
+}
+
+func (s *stream) want(losses ...account.Loss) {
+	s.t.Helper()
+	if len(losses) == 0 && len(s.state.Pending) == 0 {
+		return
+	}
+	if !reflect.DeepEqual(s.state.Pending, losses) {
+		s.t.Errorf("losses %v, want %v", s.state.Pending, losses)
+	}
+}
+
+func TestWhatIsNoLoss(t *testing.T) {
+	for name, play := range map[string]func(*stream){
+		"windows, one after the other": func(s *stream) {
+			for range 100 {
+				s.window(50, 7)
+				s.look.Length -= 7
+				s.parts = append(s.parts, account.Part{Entries: 7, Added: s.look.Added, RunID: "a"})
+				s.state.Filed += 7 // the next run's first page
+			}
+		},
+		"the first run on a stream that others have trimmed": func(s *stream) {
+			s.add(1000)
+			s.look.Length = 30
+			s.begin()
+			s.file(30)
+			s.close(30)
+		},
+		"a run that was killed after it settled": func(s *stream) {
+			s.window(50, 0)
+			s.add(40)
+			s.begin()
+			s.file(40) // and never closed
+			s.window(50, 0)
+		},
+		"a run that was killed before it settled": func(s *stream) {
+			s.window(50, 0)
+			s.add(40)
+			s.begin()
+			s.parts = append(s.parts, account.Part{Entries: 40, Added: s.look.Added, RunID: "a"})
+			s.begin()
+			s.look.Length -= 40
+			s.close(0)
+		},
+		"a newer window that is drained first": func(s *stream) {
+			s.window(50, 60)
+			s.end += 10
+			s.begin()
+			s.file(20) // of the newer one
+			s.look.Below = true
+			s.close(20)
+			s.look.Below, s.end = false, 0
+			s.begin()
+			s.file(40)
+			s.close(40)
+		},
+		"a racer that files while the account is closed": func(s *stream) {
+			s.window(50, 20)
+			s.parts = append(s.parts, account.Part{Entries: 20, Added: s.look.Added, RunID: "a"})
+			s.close(0)
+			s.look.Length -= 20
+			s.window(5, 0)
+		},
+		"a restart that loses nothing": func(s *stream) { s.window(50, 5); s.look.RunID = "b"; s.window(5, 0) },
+		"a restart that brings settled entries back": func(s *stream) {
+			s.window(50, 5)
+			s.look.RunID = "b"
+			s.look.Length += 30
+			s.begin()
+			s.look.Length -= 30 // settled again
+			s.close(0)
+			s.window(5, 0)
+		},
+		"a restart that forgets entries that are in files": func(s *stream) {
+			s.window(50, 0)
+			s.look.RunID, s.look.Added = "b", s.look.Added-20
+			s.window(50, 0)
+		},
+		"an empty stream that is deleted": func(s *stream) {
+			s.window(50, 0)
+			s.look = account.Look{RunID: "a"}
+			s.window(20, 3)
+			s.window(20, 0)
+		},
+		"a group that is destroyed": func(s *stream) { s.window(50, 9); s.look.Grouped = false; s.window(20, 0) },
+		"a state that is lost": func(s *stream) {
+			s.window(50, 9)
+			s.window(50, 9)
+			s.state = account.State{}
+			s.window(50, 9)
+		},
+		"a state that is lost, and then the group": func(s *stream) {
+			s.window(50, 9)
+			s.state = account.State{}
+			s.begin()
+			s.look.Grouped = false
+			s.window(9, 0)
+		},
+		"a state that is lost, and with it the server": func(s *stream) {
+			s.window(50, 9)
+			s.state, s.look.RunID = account.State{}, "b"
+			s.window(50, 9)
+			s.window(50, 9)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream(t)
+			play(s)
+			s.want()
+		})
+	}
+}
+
+func TestWhatIsALoss(t *testing.T) {
+	for name, c := range map[string]struct {
+		play func(*stream)
+		want account.Loss
+	}{
+		"entries that somebody trimmed": {func(s *stream) {
+			s.window(50, 20)
+			s.look.Length -= 8
+			s.window(30, 0)
+		}, account.Loss{Class: account.Trimmed, Count: 8}},
+		"a stream that was deleted": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a"}
+			s.window(30, 0)
+		}, account.Loss{Class: account.Deleted, Count: 20}},
+		"a stream that was deleted after a killed run had filed some of it": {func(s *stream) {
+			s.window(50, 20)
+			s.begin()
+			s.file(15)
+			s.look = account.Look{RunID: "a"}
+			s.window(30, 0)
+		}, account.Loss{Class: account.Deleted, Count: 5}},
+		"a stream that was deleted and has counted beyond its past since": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a", Exists: true}
+			s.add(500)
+			s.window(500, 0)
+		}, account.Loss{Class: account.Deleted, Count: 20}},
+		"a stream that was evicted": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a", Evicted: 1}
+			s.window(30, 0)
+		}, account.Loss{Class: account.Evicted, Count: 20}},
+		"a tail that a restart forgot": {func(s *stream) {
+			s.window(50, 20)
+			s.look.RunID, s.look.Added, s.look.Length = "b", s.look.Added-12, s.look.Length-12
+			s.begin()
+			s.window(30, 0)
+		}, account.Loss{Class: account.RolledBack, Count: 12}},
+		"entries that somebody trimmed, after the state was lost": {func(s *stream) {
+			s.window(50, 0)
+			s.state = account.State{}
+			s.add(20)
+			s.look.Length -= 20
+			s.window(30, 0)
+		}, account.Loss{Class: account.Trimmed, Count: 20}},
+		"numbers that are missing": {func(s *stream) {
+			s.state.Numbers.Merge([]account.Range{{From: 1, To: 50}})
+			s.window(50, 0)
+			s.state.Numbers.Merge([]account.Range{{From: 55, To: 60}})
+			s.window(6, 0)
+			s.window(0, 0)
+		}, account.Loss{Class: account.Skipped, Count: 4}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStream(t)
+			c.play(s)
+			s.want(c.want)
+			s.state.Reported(s.state.Pending)
+			s.window(40, 3)
+			s.want() // told once
+		})
+	}
+}
+
+func TestABookKeepsOneAccountAStream(t *testing.T) {
+	dir := t.TempDir()
+	book := account.OpenBook(dir)
+	put := func(n int64) error {
+		return book.Update("likes", "bluesky:{likes}", func(s *account.State) error { s.Filed += n; return nil })
+	}
+	if err := errors.Join(put(3), put(4)); err != nil {
+		t.Fatal(err)
+	}
+	failed := errors.New("failed")
+	if err := book.Update("likes", "bluesky:{likes}", func(s *account.State) error { s.Filed = 99; return failed }); !errors.Is(err, failed) {
+		t.Errorf("an error of the change came back as %v", err)
+	}
+	for stream, want := range map[string]int64{"bluesky:{likes}": 7, "other": 0} {
+		if s, err := book.Read("likes", stream); err != nil || s.Filed != want {
+			t.Errorf("%s: filed %d, %v, want %d", stream, s.Filed, err, want)
+		}
+	}
+	name := filepath.Join(dir, "account", "likes.json")
+	if err := os.WriteFile(name, []byte("{half"), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	if s, err := book.Read("likes", "bluesky:{likes}"); err != nil || s.Filed != 0 {
+		t.Errorf("a broken account was read as %+v, %v", s, err)
+	}
+}
+
+func TestABookWaitsForNobodyForLong(t *testing.T) {
+	dir := t.TempDir()
+	book := account.OpenBook(dir)
+	nothing := func(*account.State) error { return nil }
+	if err := book.Update("likes", "s", nothing); err != nil {
+		t.Fatal(err)
+	}
+	held, err := os.Open(filepath.Join(dir, "account", "likes.lock"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer held.Close()
+	if err := syscall.Flock(int(held.Fd()), syscall.LOCK_EX); err != nil {
+		t.Fatal(err)
+	}
+	if err := book.Update("likes", "s", nothing); !errors.Is(err, account.ErrBusy) {
+		t.Errorf("got %v, want %v", err, account.ErrBusy)
+	}
+}

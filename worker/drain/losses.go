@@ -1,0 +1,154 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strconv"
+	"time"
+
+	"go.uber.org/zap"
+
+	"datawriter/worker/account"
+	"datawriter/worker/event"
+	"datawriter/worker/part"
+	"datawriter/worker/runlog"
+	"datawriter/worker/sink"
+	"datawriter/worker/stream"
+)
+
+// The account of a stream is opened before the drain touches it and closed after
+// the drain has settled. That it cannot be kept is no reason not to drain.
+
+// openAccount notices a stream that is gone or counts less than it did. It comes
+// before the group is created, which would bring the stream back.
+func (a *attempt) openAccount(ctx context.Context) error {
+	return a.keepAccount(ctx, func(s *account.State, l account.Look) error {
+		return s.Begin(l, func() ([]account.Part, error) { return a.filed(ctx) })
+	})
+}
+
+// closeAccount compares what was added with what is in files and what is left.
+func (a *attempt) closeAccount(ctx context.Context) error {
+	published := a.total.Rows + a.total.Rejected - a.before
+	return a.keepAccount(ctx, func(s *account.State, l account.Look) error {
+		return s.End(l, a.window.EndMS(), published, func() ([]account.Part, error) { return a.filed(ctx) })
+	})
+}
+
+func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, account.Look) error) error {
+	if a.cfg.Book == nil {
+		return nil
+	}
+	var looked error
+	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+		var l stream.Look
+		if l, looked = a.stream.Look(ctx, a.window.EndMS()); looked != nil {
+			return looked
+		}
+		return change(s, account.Look(l))
+	})
+	if looked != nil {
+		return looked // of Redis, which the drain needs too
+	}
+	if err != nil {
+		a.log.Warn("losses inside redis cannot be accounted for now", zap.Stringer("kind", a.kind), zap.Error(err))
+	}
+	return nil
+}
+
+// number notes the sequence number that a producer may have given an entry.
+func (a *attempt) number(e *event.Entry) {
+	if len(e.Fields) <= 2 || a.cfg.Book == nil {
+		return
+	}
+	for i := 0; i+1 < len(e.Fields); i += 2 {
+		if string(e.Fields[i]) == account.Field {
+			if n, err := strconv.ParseInt(string(e.Fields[i+1]), 10, 64); err == nil && n > 0 {
+				a.numbers.Add(n)
+			}
+		}
+	}
+}
+
+// keepNumbers comes before settling: a number that is neither in Redis nor in the
+// account belongs to an entry that was lost.
+func (a *attempt) keepNumbers() error {
+	if len(a.numbers.Seen) == 0 {
+		return nil
+	}
+	return a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+		s.Numbers.Merge(a.numbers.Seen)
+		return nil
+	})
+}
+
+// filed returns the footers of all published files of the kind.
+func (a *attempt) filed(ctx context.Context) (parts []account.Part, err error) {
+	err = sink.Walk(ctx, a.sink, a.cfg.Layout, time.Time{}, time.Time{}, func(h sink.Hour) error {
+		for _, n := range h.Names {
+			if n.Kind != a.kind {
+				continue
+			}
+			p, err := a.footer(ctx, n)
+			if err != nil {
+				return err
+			}
+			parts = append(parts, p)
+		}
+		return nil
+	})
+	return parts, err
+}
+
+func (a *attempt) footer(ctx context.Context, n sink.Name) (account.Part, error) {
+	path := a.cfg.Layout.Path(n)
+	file, err := a.sink.Open(ctx, path)
+	if err != nil {
+		return account.Part{}, err
+	}
+	defer file.Close()
+	opened, err := part.Open(file, file.Size())
+	if err != nil {
+		return account.Part{}, fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
+	}
+	return account.Part{Entries: opened.NumRows(), Added: opened.Meta().EntriesAdded, RunID: opened.Meta().RunID}, nil
+}
+
+// losses returns what the account has not reported yet.
+func (d *Drainer) losses(kind event.Kind) (losses []runlog.Loss) {
+	if d.cfg.Book == nil {
+		return nil
+	}
+	state, err := d.cfg.Book.Read(kind.String(), d.source.Name(kind))
+	if err != nil {
+		return nil
+	}
+	for _, l := range state.Pending {
+		losses = append(losses, runlog.Loss{Class: string(l.Class), Count: l.Count})
+	}
+	return losses
+}
+
+// reportLosses turns the losses of a record that is in the run log by now into
+// log lines and an error. Only then the account forgets that they are to be told:
+// a run that is killed before tells nobody, and the next one does.
+func (d *Drainer) reportLosses(record runlog.Record) (err error) {
+	for _, k := range record.Kinds {
+		var told []account.Loss
+		for _, l := range k.Losses {
+			d.log.Error("redis lost entries that it had acknowledged", zap.Stringer("window", record.Window), zap.Stringer("kind", k.Kind),
+				zap.String("class", l.Class), zap.Int64("entries", l.Count))
+			err = errors.Join(err, fmt.Errorf("%w: %s: %s, %d entries at least", ErrLost, k.Kind, l.Class, l.Count))
+			told = append(told, account.Loss{Class: account.Class(l.Class), Count: l.Count})
+		}
+		if len(told) == 0 {
+			continue
+		}
+		err = errors.Join(err, d.cfg.Book.Update(k.Kind.String(), k.Stream, func(s *account.State) error {
+			s.Reported(told)
+			return nil
+		}))
+	}
+	return err
+}
