@@ -44,9 +44,13 @@ finally:
 '
 }
 
-# As a replica gets it: one moment of all streams. The password goes in by standard input, not by an argument.
+# As a replica gets it: one moment of all streams. By way of a file, because to standard output redis-cli leaves the
+# mark of the transfer's end behind the snapshot. The password goes in by standard input, not by an argument.
 redis() {
-  docker compose exec -T redis sh -c 'REDISCLI_AUTH=$(cat) && export REDISCLI_AUTH && redis-cli --user admin --rdb -' < deployments/secrets/redis_admin
+  docker compose exec -T redis sh -c '
+    REDISCLI_AUTH=$(cat) && export REDISCLI_AUTH
+    trap "rm -f /data/.backup.rdb" EXIT
+    redis-cli --user admin --rdb /data/.backup.rdb >&2 && cat /data/.backup.rdb' < deployments/secrets/redis_admin
 }
 
 main "$@"

@@ -105,7 +105,7 @@ def test_nobody_answers_without_the_password(stack):
 def test_no_secret_is_seen_from_outside(stack):
     secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
                if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_"))}
-    assert len(secrets) == 12
+    assert len(secrets) == 11
     places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
               "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
     for image in OURS:
@@ -128,7 +128,7 @@ def test_an_alert_reaches_slack_and_ends(stack):
 
 @pytest.mark.parametrize("step, arguments", [
     ("prefect", ["--prefect-url", "http://server:4200/api", "--prefect-auth-file", "/tmp/auth"]),
-    ("monitoring", ["--alertmanager-url", "http://alertmanager:9093", "--grafana-url", "http://grafana:3000"]),
+    ("monitoring", ["--alertmanager-url", "http://alertmanager:9093", "--exporter-url", "", "--grafana-url", "http://grafana:3000"]),
 ])
 def test_the_programme_passes(stack, step, arguments):
     """From inside, where every address is at hand. Waits, because rates need a few minutes of history."""
