@@ -40,7 +40,7 @@ var (
 	vanishedTotal = family{"vanished_total", "counter", []string{"kind"},
 		"Entries in parts that were gone from Redis before they were settled."}
 	lostTotal = family{"lost_total", "counter", []string{"kind", "class"},
-		"Entries that Redis took and lost before they were in a part, by cause."}
+		"Entries that Redis took and lost before they were in a part, by cause. A loss of unknown size counts as one."}
 	partsTotal = family{"parts_total", "counter", []string{"kind"},
 		"Published files, those of rejects included."}
 	partBytesTotal = family{"part_bytes_total", "counter", []string{"kind"},
@@ -136,7 +136,7 @@ func families() []family {
 var (
 	statuses     = []string{"drained", "nothing", "held", "failed", "stopped"}
 	classes      = []string{"configuration", "integrity", "unavailable"}
-	lossClasses  = []string{"evicted", "rolled_back", "unknown"}
+	lossClasses  = []string{"evicted", "rolled_back", "deleted", "trimmed", "skipped"}
 	flowStates   = []string{"scheduled", "pending", "running", "paused", "cancelling", "cancelled", "completed", "failed", "crashed"}
 	refusalCodes = []string{"oom", "misconf"}
 )

@@ -97,7 +97,7 @@ func (t *totals) addStream(k runlog.Kind) {
 	of.Settled += k.Settled
 	of.Vanished += k.Vanished
 	for _, loss := range k.Losses {
-		of.Lost[loss.Class] += loss.Count
+		of.Lost[loss.Class] += max(loss.Count, 1) // 0 is a loss of unknown size
 	}
 }
 

@@ -37,7 +37,7 @@ type KindDay struct {
 	Late     int64 `json:"late"`  // of the rows and rejects, those in a part beyond 00
 	Files    int64 `json:"files"` // parts and files of rejects
 	Bytes    int64 `json:"bytes"`
-	Lost     int64 `json:"lost"` // entries that Redis took and lost, as far as runs saw it
+	Lost     int64 `json:"lost"` // entries that Redis took and lost, as far as runs saw it; one of unknown number counts as 1
 }
 
 // Slow is the window that took longest to drain.
@@ -137,7 +137,7 @@ func (d *Day) addRun(r runlog.Record) {
 	}
 	for _, k := range r.Kinds {
 		for _, loss := range k.Losses {
-			d.add(k.Kind, KindDay{Lost: loss.Count})
+			d.add(k.Kind, KindDay{Lost: max(loss.Count, 1)})
 		}
 		for reason, n := range k.RejectedBy {
 			d.Reasons[reason] += n

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"time"
 
+	"datawriter/worker/exporter"
 	"datawriter/worker/monitor"
 )
 
@@ -50,7 +51,7 @@ func (s *Session) checkDashboards(ctx context.Context, p monitor.Prometheus) err
 	if !s.check(name, read) {
 		return nil
 	}
-	names, err := p.Names(ctx)
+	names, err := known(ctx, p)
 	if err != nil {
 		return err
 	}
@@ -58,6 +59,23 @@ func (s *Session) checkDashboards(ctx context.Context, p monitor.Prometheus) err
 		s.check("every panel's query answers: "+d.Title, func() (string, error) { return d.ask(ctx, p, names) })
 	}
 	return nil
+}
+
+// known are the names that a panel may ask for: what Prometheus has, what it
+// records, and what the exporter tells when there is something to tell.
+func known(ctx context.Context, p monitor.Prometheus) ([]string, error) {
+	names, err := p.Names(ctx)
+	if err != nil {
+		return nil, err
+	}
+	rules, err := p.Rules(ctx)
+	if err != nil {
+		return nil, err
+	}
+	for _, r := range rules {
+		names = append(names, r.Name)
+	}
+	return append(names, exporter.Names()...), nil
 }
 
 // provisioned reads the dashboards from Grafana.

@@ -112,7 +112,7 @@ func (r *rehearsal) startRedis(ctx context.Context) error {
 	if err := os.MkdirAll(folder, 0o755); err != nil {
 		return fmt.Errorf("start the rehearsal: %w", err)
 	}
-	err := r.start("redis", folder, "--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "",
+	err := r.start("redis", folder, "--port", port, "--bind", "127.0.0.1", "--dir", folder, "--save", "", "--appendonly", "yes",
 		"--maxmemory", rehearsalMemory, "--maxmemory-policy", "noeviction")
 	if err != nil {
 		return err

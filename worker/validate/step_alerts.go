@@ -6,19 +6,11 @@ import (
 	"fmt"
 	"time"
 
-	"go.uber.org/zap"
-
-	"datawriter/worker/drain"
-	"datawriter/worker/event"
-	"datawriter/worker/fault"
 	"datawriter/worker/monitor"
-	"datawriter/worker/simulate"
-	"datawriter/worker/sink"
-	"datawriter/worker/window"
 )
 
 // windowLength is that of the rehearsal's windows.
-const windowLength = 5 * time.Minute
+const windowLength = 10 * time.Second
 
 // Times of the shipped configuration, which a rehearsal divides.
 const (
@@ -27,8 +19,9 @@ const (
 	// held for its `for` to the message.
 	criticalWithin = 30 * time.Second
 	warningWithin  = 5 * time.Minute
-	// resolvedWithin is longer, because rates look back.
-	resolvedWithin = 12 * time.Minute
+	// silenceAfter is how old the last commit may get. It stands in the rule as a
+	// threshold in seconds, which no rehearsal hurries.
+	silenceAfter = 15 * time.Minute
 )
 
 // slack is how much longer a message may take in a rehearsal than its divided
@@ -38,18 +31,28 @@ const slack = 15 * time.Second
 
 // scenario is one way to break the stack, and the alert that must follow.
 type scenario struct {
-	name   string
-	alert  string
-	within time.Duration // for of the alert and what it looks back on, then to the message
-	breaks func(context.Context, *rehearsal) error
-	mends  func(context.Context, *rehearsal) error
+	name  string
+	alert string
+	// told is when the message must be there: what the rule waits and looks back
+	// on, then the time of its severity. over is the same for its end; 0 does not
+	// wait for it.
+	told, over time.Duration
+	breaks     func(context.Context, *rehearsal) error
+	mends      func(context.Context, *rehearsal) error
 }
 
+// scenarios are in an order in which none hides the next: draining first, as a
+// full Redis that was emptied has no windows left.
 func scenarios() []scenario {
 	return []scenario{
-		{"memory above 95 %", "RedisMemoryCritical", 15*time.Second + criticalWithin, fillMemory, emptyMemory},
-		{"slow commands", "RedisLatencyCritical", 30*time.Second + time.Minute + criticalWithin, slowCommands, quickCommands},
-		{"a window that fails", "WindowFailed", warningWithin, failWindow, drainWindow},
+		{"no window for 15 minutes", "NoWindowCommitted", criticalWithin, 2 * time.Minute, ageLastCommit, drainNext},
+		{"a window that fails", "WindowFailed", warningWithin, 15 * time.Minute, failNext, drainAgain},
+		{"entries that are no events", "RejectsHigh", 30*time.Second + warningWithin, 20 * time.Minute, addRejects, nothing},
+		{"memory above 95 %", "RedisMemoryCritical", 15*time.Second + criticalWithin, 2 * time.Minute, fillMemory, emptyMemory},
+		{"producers that are refused", "RedisRefusingAdds", criticalWithin, 3 * time.Minute, refuseAdds, emptyMemory},
+		{"keys that are evicted", "RedisEvicting", criticalWithin, 35 * time.Minute, evict, keepKeys},
+		{"a stream that is gone", "StreamWentBack", criticalWithin, 0, loseStream, nothing},
+		{"slow commands", "RedisLatencyCritical", 90*time.Second + criticalWithin, 3 * time.Minute, slowCommands, quickCommands},
 	}
 }
 
@@ -89,15 +92,21 @@ func (s *Session) rehearse(ctx context.Context, r *rehearsal, sc scenario) {
 	}
 	broken := time.Now()
 	s.check(sc.name+": "+sc.alert+" is told", func() (string, error) {
-		_, err := r.receiver.await(ctx, firstChannel, began, time.Since(began)+s.hurried(sc.within), func(m message) bool { return m.fires(sc.alert) })
-		return fmt.Sprintf("%.1f s after the cause", time.Since(broken).Seconds()), err
+		took, err := r.receiver.await(ctx, firstChannel, began, time.Since(began)+s.hurried(sc.told), func(m message) bool { return m.fires(sc.alert) })
+		if broken.Sub(began) > took {
+			return "while it was being done", err
+		}
+		return fmt.Sprintf("%.1f s after the cause", (took - broken.Sub(began)).Seconds()), err
 	})
 	mended := time.Now()
 	if !s.check(sc.name+": mended", func() (string, error) { return "", sc.mends(ctx, r) }) {
 		return
 	}
+	if sc.over == 0 {
+		return
+	}
 	s.check(sc.name+": its end is told", func() (string, error) {
-		took, err := r.receiver.await(ctx, firstChannel, mended, time.Since(mended)+s.hurried(resolvedWithin), func(m message) bool { return m.resolves(sc.alert) })
+		took, err := r.receiver.await(ctx, firstChannel, mended, time.Since(mended)+s.hurried(sc.over), func(m message) bool { return m.resolves(sc.alert) })
 		return fmt.Sprintf("after %.1f s", took.Seconds()), err
 	})
 }
@@ -161,118 +170,4 @@ func (s *Session) rehearseAcknowledgment(ctx context.Context, r *rehearsal, aler
 		return fmt.Sprintf("quiet for %.0f s", wait.Seconds()), nil
 	})
 	s.check("Redis starts once more", func() (string, error) { return "", r.startRedis(ctx) })
-}
-
-// fillMemory adds entries until Redis refuses them.
-func fillMemory(ctx context.Context, r *rehearsal) error {
-	filling, enough := context.WithCancel(ctx)
-	defer enough()
-	ended := make(chan error, 1)
-	go func() {
-		_, err := simulate.Run(filling, r.stream, simulate.Options{Traits: simulate.Traits{Seed: 1, Authors: 1000}, IgnoreMemory: true})
-		ended <- err
-	}()
-	err := r.until(ctx, time.Minute, func() (bool, error) {
-		server, err := r.stream.Server(ctx)
-		return err == nil && float64(server.UsedMemory) > 0.97*float64(server.MaxMemory), err
-	})
-	enough()
-	if stopped := <-ended; stopped != nil && !errors.Is(stopped, context.Canceled) {
-		err = errors.Join(err, stopped)
-	}
-	return err
-}
-
-func emptyMemory(ctx context.Context, r *rehearsal) error {
-	for _, kind := range event.Kinds() {
-		if err := r.redis.Del(ctx, r.stream.Name(kind)).Err(); err != nil {
-			return fmt.Errorf("empty the memory: %w", err)
-		}
-	}
-	return nil
-}
-
-// until asks again and again until the answer is yes.
-func (r *rehearsal) until(ctx context.Context, limit time.Duration, ask func() (bool, error)) error {
-	for deadline := time.Now().Add(limit); ; {
-		yes, err := ask()
-		if yes || err != nil {
-			return err
-		}
-		if time.Now().After(deadline) {
-			return fmt.Errorf("it did not come to pass within %s", limit)
-		}
-		select {
-		case <-time.After(100 * time.Millisecond):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
-// busy keeps Redis busy: a loop of ARGV[1] turns, during which nobody else is
-// served.
-const busy = `local n = 0 for i = 1, tonumber(ARGV[1]) do n = n + i % 7 end return n`
-
-// slowCommands makes Redis slow until quickCommands: a script that takes about a
-// third of a second, twice a second.
-func slowCommands(ctx context.Context, r *rehearsal) error {
-	turns := 1_000_000
-	began := time.Now()
-	if err := r.redis.Eval(ctx, busy, nil, turns).Err(); err != nil {
-		return fmt.Errorf("slow Redis down: %w", err)
-	}
-	turns = int(float64(turns) * float64(300*time.Millisecond) / float64(max(time.Since(began), time.Millisecond)))
-	slowing, stop := context.WithCancel(ctx)
-	ended := make(chan struct{})
-	go func() {
-		defer close(ended)
-		for slowing.Err() == nil {
-			_ = r.redis.Eval(slowing, busy, nil, turns).Err()
-			select {
-			case <-time.After(200 * time.Millisecond):
-			case <-slowing.Done():
-			}
-		}
-	}()
-	r.quicken = func() { stop(); <-ended }
-	return nil
-}
-
-func quickCommands(_ context.Context, r *rehearsal) error {
-	r.quicken()
-	return nil
-}
-
-// failWindow drains a window while the disk fails, as a fault says.
-func failWindow(ctx context.Context, r *rehearsal) error {
-	err := r.drain(ctx, "part.linked=EIO")
-	if drain.Classify(err) != drain.Unavailable {
-		return fmt.Errorf("the drain should have failed for lack of a disk, but: %w", errors.Join(err, errors.New("it did otherwise")))
-	}
-	return nil
-}
-
-// drainWindow drains it again.
-func drainWindow(ctx context.Context, r *rehearsal) error { return r.drain(ctx, "") }
-
-func (r *rehearsal) drain(ctx context.Context, spec string) error {
-	faults, err := fault.Parse(spec)
-	if err != nil {
-		return err
-	}
-	to, err := sink.OpenURL(r.data, faults)
-	if err != nil {
-		return err
-	}
-	if r.window.Length == 0 {
-		current, err := window.Containing(time.Now(), windowLength)
-		if err != nil {
-			return err
-		}
-		r.window = current.Previous()
-	}
-	cfg := drain.Config{Length: windowLength, Layout: sink.Plain, Lease: time.Second, Attempts: 1, Version: "rehearsal", Faults: faults}
-	_, err = drain.New(r.stream, to, r.runLog(), cfg, zap.NewNop()).Run(ctx, r.window)
-	return err
 }

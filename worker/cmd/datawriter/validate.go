@@ -62,7 +62,7 @@ var stepFlags = map[string][]cli.Flag{
 		&cli.StringFlag{Name: "prometheus-url", Usage: "`URL` of Prometheus; empty skips it"},
 	}, validateFlags()),
 	"alerts": flags([]cli.Flag{
-		&cli.IntFlag{Name: "faster", Value: 20, Usage: "`N` times faster than in production the rehearsal's time runs"},
+		&cli.IntFlag{Name: "faster", Value: 10, Usage: "`N` times faster than in production the rehearsal's time runs; scrapes may then take 5s/N, which a busy machine needs"},
 		&cli.StringFlag{Name: "redis-server", Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
 		&cli.StringFlag{Name: "keep", Usage: "empty `FOLDER` in which to leave logs, configuration and the messages"},
 	}, validateFlags()),
