@@ -50,7 +50,7 @@ class Stack:
 
     def command(self, verb: str) -> subprocess.CompletedProcess:
         done = subprocess.run([sys.executable, str(ROOT / "deployments/local/stack.py"), verb],
-                              env=self.env, capture_output=True, text=True, timeout=600)
+                              env=self.env, capture_output=True, text=True, timeout=1500)
         print(done.stdout, done.stderr)
         return done
 
@@ -110,7 +110,9 @@ class Stack:
         for folder in Path("/proc").glob("[0-9]*"):
             try:
                 command = (folder / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
-                if mark in (folder / "environ").read_bytes().split(b"\0") and all(word in command for word in words):
+                # Redis writes its title over its environment: it is known by its port.
+                ours = f":{self.redis_port}" in command or mark in (folder / "environ").read_bytes().split(b"\0")
+                if ours and all(word in command for word in words):
                     found.append(int(folder.name))
             except OSError:
                 continue

@@ -124,15 +124,15 @@ def start_all(env: dict[str, str]) -> None:
         supervisor(env, "start", "redis")
     wait_for("redis", lambda: redis_answers(env["DATAWRITER_REDIS_URL"]), env, 60)
     supervisor(env, "start", "server")
-    wait_for("server", lambda: call(env, "/health") is True, env, 180)
+    wait_for("server", lambda: call(env, "/health") is True, env, 600)
     prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"]]
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
     supervisor(env, "start", "worker")
-    wait_for("worker", lambda: worker_online(env), env, 120)
+    wait_for("worker", lambda: worker_online(env), env, 300)
     if env["RATE"] != "0":
         supervisor(env, "start", "simulate")
     # A healthy port is not enough: a server whose scheduler is dead never runs anything.
-    wait_for("server", lambda: future_run(env), env, 120)
+    wait_for("server", lambda: future_run(env), env, 300)
 
 
 def wait_for(program: str, ready, env: dict[str, str], seconds: int) -> None:
