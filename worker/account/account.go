@@ -133,12 +133,14 @@ func (s *State) wentBack(l Look, files Files) error {
 // The look must be older than what files returns: then everything that a drain
 // has deleted by the look is in a file by then, and no race raises an alarm.
 func (s *State) End(l Look, end uint64, published int64, files Files) error {
-	s.Filed += published
 	settled := !l.Below && end >= s.Newest && l.Exists
 	s.Newest = max(s.Newest, end)
 	if !settled || l.RunID != s.RunID || l.Added < s.Added {
-		return nil // entries below the end may be in files or not; or Redis has just changed
+		// Entries below the end may be in files or not, or Redis has just changed. What
+		// is filed and what is open stay those of one moment.
+		return nil
 	}
+	s.Filed += published
 	if s.missing(l) != 0 {
 		parts, err := files()
 		if err != nil {

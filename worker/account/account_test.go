@@ -196,6 +196,15 @@ func TestWhatIsALoss(t *testing.T) {
 			s.look = account.Look{RunID: "a"}
 			s.window(30, 0)
 		}, account.Loss{Class: account.Deleted, Count: 5}},
+		"a stream that was deleted while a run filed some of it": {func(s *stream) {
+			s.window(50, 20)
+			s.begin()
+			s.file(15)
+			s.look = account.Look{RunID: "a", Exists: true, Grouped: true}
+			s.add(4)
+			s.close(15)
+			s.window(30, 0)
+		}, account.Loss{Class: account.Deleted, Count: 5}},
 		"a stream that was deleted and has counted beyond its past since": {func(s *stream) {
 			s.window(50, 20)
 			s.look = account.Look{RunID: "a", Exists: true}

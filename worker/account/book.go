@@ -52,7 +52,8 @@ func (b *Book) Update(name, stream string, change func(*State) error) error {
 	return nil
 }
 
-// Read returns an account as it stands; the zero State when there is none.
+// Read returns an account as it stands, of whatever stream when that is empty; the
+// zero State when there is none.
 func (b *Book) Read(name, stream string) (State, error) {
 	state, _, err := b.read(name, stream)
 	return state, err
@@ -66,7 +67,7 @@ func (b *Book) read(name, stream string) (State, []byte, error) {
 		return State{}, nil, err
 	}
 	var state State
-	if err != nil || json.Unmarshal(text, &state) != nil || state.Stream != stream {
+	if err != nil || json.Unmarshal(text, &state) != nil || stream != "" && state.Stream != stream {
 		return State{Stream: stream}, nil, nil
 	}
 	return state, text, nil

@@ -76,5 +76,6 @@ func checks() []check {
 		checkDrained,
 		checkPending,
 		checkCounter,
+		checkLosses,
 	}
 }

@@ -20,8 +20,9 @@ type Report struct {
 	Files      int64        `json:"files"`   // parts and reject files
 	Rows       int64        `json:"rows"`
 	Rejects    int64        `json:"rejects"`
-	Late       int64        `json:"late"`  // of the rows and rejects, those in a part beyond 00
-	Bytes      int64        `json:"bytes"` // of the files
+	Late       int64        `json:"late"`             // of the rows and rejects, those in a part beyond 00
+	Bytes      int64        `json:"bytes"`            // of the files
+	Losses     []Loss       `json:"losses,omitempty"` // that runs told of
 	Seconds    float64      `json:"seconds"`
 	Checks     []Result     `json:"checks"`
 	Violations []Violation  `json:"violations"` // ordered by window, kind, check, file
@@ -148,6 +149,11 @@ func (r Report) WriteTable(w io.Writer) error {
 	}
 	if err := table.Flush(); err != nil {
 		return err
+	}
+	for _, l := range r.Losses {
+		if _, err := fmt.Fprintf(w, "lost by redis: %s %s: %d entries at least (%s)\n", l.Window, l.Kind, l.Count, l.Class); err != nil {
+			return err
+		}
 	}
 	for _, violation := range r.Violations {
 		if _, err := fmt.Fprintln(w, violation); err != nil {

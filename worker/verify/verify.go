@@ -11,6 +11,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
@@ -27,6 +28,7 @@ type Config struct {
 	Range   window.Range   // the windows to look at; zero means all
 	Layout  sink.Layout    // of an archive that has lost the file that says so
 	Runs    *runlog.Log    // nil: the run log is not asked
+	Book    *account.Book  // nil: losses that no run has told of are not asked for
 	Source  *stream.Client // nil: the streams are not asked
 	Workers int            // files read side by side; 0 means as many as processors
 

@@ -8,6 +8,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"datawriter/worker/account"
 	"datawriter/worker/runlog"
 	"datawriter/worker/stream"
 	"datawriter/worker/verify"
@@ -57,7 +58,7 @@ func verifyAction(c *cli.Context) error {
 
 // newVerifier wires a verifier from the flags.
 func newVerifier(c *cli.Context) (*verify.Verifier, func(), error) {
-	cfg := verify.Config{Runs: runlog.Open(stateDir(c))}
+	cfg := verify.Config{Runs: runlog.Open(stateDir(c)), Book: account.OpenBook(stateDir(c))}
 	var err error
 	if text := c.String("window"); text != "" {
 		if cfg.Range, err = window.ParseRange(text); err != nil {
