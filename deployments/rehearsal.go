@@ -45,10 +45,10 @@ func (r Rehearsal) Write(folder string) error {
 	return nil
 }
 
-// PrometheusFlags are the flags that go with the configuration: Prometheus tells
-// Alertmanager once a minute that an alert still fires, and that is a flag.
+// PrometheusFlags are the flags that belong to the configuration and can stand
+// in no file: why, says prometheus.yml.
 func (r Rehearsal) PrometheusFlags() []string {
-	return []string{"--rules.alert.resend-delay=" + r.scale(time.Minute), "--rules.alert.for-grace-period=" + r.scale(10*time.Minute)}
+	return []string{"--rules.alert.resend-delay=" + r.scale(time.Second), "--rules.alert.for-grace-period=" + r.scale(10*time.Minute)}
 }
 
 func (r Rehearsal) copyShipped(folder string) error {

@@ -222,7 +222,7 @@ var builtBinary struct {
 func buildBinary(t testing.TB) string {
 	t.Helper()
 	builtBinary.once.Do(func() {
-		folder, err := os.MkdirTemp("", "datawriter-alerts-")
+		folder, err := os.MkdirTemp("", "datawriter-alerts-") //nolint:usetesting // all tests of the package share it
 		if err != nil {
 			builtBinary.err = err
 			return

@@ -58,5 +58,5 @@ func (r *rig) commands(t *testing.T) []string {
 		}
 	}
 	return append(os.Environ(), "PATH="+bin+":"+os.Getenv("PATH"), "USER=test",
-		"DATAWRITER_REDIS_URL="+r.redis.URL(), "DATAWRITER_DATA="+r.data)
+		"DATAWRITER_REDIS_URL="+r.redis.URL(), "DATAWRITER_DATA="+r.data, "DATAWRITER_ALERTMANAGER_URL="+r.alertmanagerURL)
 }
