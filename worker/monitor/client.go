@@ -44,18 +44,14 @@ func call(ctx context.Context, method, address, shown string, body any) ([]byte,
 	}
 	request, err := http.NewRequestWithContext(ctx, method, address, content)
 	if err != nil {
-		return nil, fmt.Errorf("%s: %w: %w", operation, ErrRefused, err)
+		return nil, fmt.Errorf("%s: %w: %w", operation, ErrRefused, withoutAddress(err))
 	}
 	if body != nil {
 		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := http.DefaultClient.Do(request)
 	if err != nil {
-		var failed *url.Error
-		if errors.As(err, &failed) { // it repeats method and address
-			err = failed.Err
-		}
-		return nil, fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
+		return nil, fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, withoutAddress(err))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
@@ -63,6 +59,15 @@ func call(ctx context.Context, method, address, shown string, body any) ([]byte,
 		return nil, fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, err)
 	}
 	return text, statusError(operation, response.StatusCode, text)
+}
+
+// withoutAddress takes the address out of an error of net/http.
+func withoutAddress(err error) error {
+	var failed *url.Error
+	if errors.As(err, &failed) {
+		return failed.Err
+	}
+	return err
 }
 
 func statusError(operation string, status int, text []byte) error {

@@ -51,14 +51,14 @@ func (p Prometheus) Query(ctx context.Context, expression string, at time.Time) 
 	if err := p.get(ctx, "/api/v1/query?"+values.Encode(), &data); err != nil {
 		return nil, err
 	}
-	switch result := data.Result.(type) {
-	case []any:
-		if data.Type == "scalar" {
-			result = []any{map[string]any{"value": result}}
-		}
-		return samples(result)
+	result, ok := data.Result.([]any)
+	if !ok {
+		return nil, fmt.Errorf("%w: an answer of type %s", ErrRefused, data.Type)
 	}
-	return nil, fmt.Errorf("%w: an answer of type %s", ErrRefused, data.Type)
+	if data.Type == "scalar" {
+		result = []any{map[string]any{"value": result}}
+	}
+	return samples(result)
 }
 
 func samples(result []any) ([]Sample, error) {

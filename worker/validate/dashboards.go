@@ -33,7 +33,7 @@ type panel struct {
 // dashboards where it is there, else the folder is.
 func (s *Session) checkDashboards(ctx context.Context, p monitor.Prometheus) error {
 	var found []dashboard
-	read := func() (string, error) { return "", nil }
+	var read func() (string, error)
 	name := "Grafana has its dashboards"
 	switch {
 	case s.cfg.Grafana != "":

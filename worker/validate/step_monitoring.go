@@ -215,7 +215,7 @@ func annotations(ctx context.Context, p monitor.Prometheus) (string, error) {
 func handover(ctx context.Context, p monitor.Prometheus) (string, error) {
 	addresses, err := p.Alertmanagers(ctx)
 	if err == nil && len(addresses) == 0 {
-		err = errors.New("Prometheus knows no Alertmanager")
+		err = errors.New("no Alertmanager is known to Prometheus")
 	}
 	return strings.Join(addresses, ", "), err
 }
