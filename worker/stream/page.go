@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"strconv"
 
 	"github.com/redis/go-redis/v9"
 
@@ -125,8 +124,8 @@ func (r *respReader) lengthOfLine(want byte) int {
 	if r.err != nil {
 		return 0
 	}
-	n, err := strconv.Atoi(string(line))
-	if err != nil || n < -1 {
+	n, err := parseLength(line)
+	if err != nil {
 		_ = r.fail("a length")
 		return 0
 	}

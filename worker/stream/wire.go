@@ -237,7 +237,7 @@ func lineContent(line []byte) (body, inside int, err error) {
 	case '+', '-', ':':
 		return 0, 0, nil
 	case '$', '*':
-		n, err := lineLength(line)
+		n, err := parseLength(bytes.TrimSuffix(line[1:], []byte("\r\n")))
 		switch {
 		case err != nil || n < 0:
 			return 0, 0, err
@@ -249,9 +249,8 @@ func lineContent(line []byte) (body, inside int, err error) {
 	return 0, 0, fmt.Errorf("%w: a value begins with %q", errReply, line[0])
 }
 
-// lineLength reads the number of "$12\r\n" or "*-1\r\n".
-func lineLength(line []byte) (int, error) {
-	digits := bytes.TrimSuffix(line[1:], []byte("\r\n"))
+// parseLength reads the digits of "$12\r\n" or "*-1\r\n".
+func parseLength(digits []byte) (int, error) {
 	if string(digits) == "-1" {
 		return -1, nil
 	}
