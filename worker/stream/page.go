@@ -31,8 +31,12 @@ func (p *Page) load(reply []byte, wrapped bool) error {
 	p.Bytes = len(reply)
 	in := respReader{rest: reply}
 	if wrapped {
-		if n, ok := in.array(); !ok || n < 1 {
+		n, ok := in.array()
+		if !ok || n == 0 {
 			return in.end()
+		}
+		if n != 1 {
+			return in.fail("one stream")
 		}
 		if n, _ := in.array(); n != 2 {
 			return in.fail("a stream's name and entries")
