@@ -102,6 +102,9 @@ func (c *content) fresh() source {
 		if n == 0 {
 			return errDisturbed // what was counted is gone: somebody took it
 		}
+		if page.Entries[0].ID.Compare(c.last) <= 0 {
+			return errDisturbed // the group was destroyed and begins again
+		}
 		c.taken += int64(n)
 		c.last = page.Entries[n-1].ID
 		c.faults.At(fault.Claimed)
