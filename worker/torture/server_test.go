@@ -12,6 +12,8 @@ import (
 
 	"github.com/redis/go-redis/v9"
 	"golang.org/x/sys/unix"
+
+	"datawriter/worker/stream/streamtest"
 )
 
 // server is one Redis process of a case, with an append-only file.
@@ -26,11 +28,8 @@ type server struct {
 	starts int // how often the process was started
 }
 
-// binaryEnv names the server's binary where none is on the PATH.
-const binaryEnv = "DATAWRITER_REDIS_SERVER"
-
 func redisBinary() string {
-	if path := os.Getenv(binaryEnv); path != "" {
+	if path := os.Getenv(streamtest.BinaryEnv); path != "" {
 		return path
 	}
 	for _, name := range []string{"redis-server", "valkey-server"} {
@@ -38,7 +37,7 @@ func redisBinary() string {
 			return path
 		}
 	}
-	fail("no redis-server or valkey-server on the PATH and no %s: run the tests with `make test`, which brings one", binaryEnv)
+	fail("no redis-server or valkey-server on the PATH and no %s: run the tests with `make test`, which brings one", streamtest.BinaryEnv)
 	return ""
 }
 

@@ -155,6 +155,18 @@ var specials = []trial{
 		s.inspect("after the group was destroyed")
 		s.finish(nil)
 	}},
+	{"the group is destroyed under a run, and another run reads on", func(w *world) {
+		s := w.scene()
+		s.produce()
+		p := s.hold("claimed#1=stop")
+		s.destroyGroups()
+		s.wait(s.start(s.win.String(), "claimed#5=kill"))
+		p.signal(syscall.SIGCONT)
+		if s.wait(p) == exitDrained {
+			s.check(s.win.Next())
+		}
+		s.finish(nil)
+	}},
 	{"claimed entries are deleted by somebody else", func(w *world) {
 		s := w.scene()
 		s.produce()
