@@ -84,9 +84,11 @@ func (r Rehearsal) writeAddresses(folder string) error {
 // Where durations stand: values of keys, ranges such as [5m] and [10m:10s], and
 // offsets. Thresholds in seconds stay what they are.
 var (
-	keyed  = regexp.MustCompile(`(?m)^(\s*(?:- )?(?:for|scrape_interval|scrape_timeout|evaluation_interval|group_wait|group_interval|repeat_interval): )(\d+[smh])\b`)
-	ranged = regexp.MustCompile(`\[(\d+[smh])(?::(\d+[smh]))?\]`)
-	offset = regexp.MustCompile(`(\boffset )(\d+[smh])\b`)
+	keyed    = regexp.MustCompile(`(?m)^(\s*(?:- )?(?:for|scrape_interval|scrape_timeout|evaluation_interval|group_wait|group_interval|repeat_interval): )(\d+[smh])\b`)
+	interval = regexp.MustCompile(`(?m)^  scrape_interval: (\w+)$`)
+	timeout  = regexp.MustCompile(`(?m)^(  scrape_timeout: )\w+$`)
+	ranged   = regexp.MustCompile(`\[(\d+[smh])(?::(\d+[smh]))?\]`)
+	offset   = regexp.MustCompile(`(\boffset )(\d+[smh])\b`)
 )
 
 // hurry divides the durations in a configuration file. Comments and texts for
@@ -96,6 +98,11 @@ func (r Rehearsal) hurry(content string) string {
 		m := keyed.FindStringSubmatch(found)
 		return m[1] + r.scaleText(m[2])
 	})
+	// A quarter of a second is no time for a busy machine to answer: a scrape may
+	// take all of its interval.
+	if m := interval.FindStringSubmatch(content); m != nil {
+		content = timeout.ReplaceAllString(content, "${1}"+m[1])
+	}
 	content = ranged.ReplaceAllStringFunc(content, func(found string) string {
 		m := ranged.FindStringSubmatch(found)
 		if m[2] == "" {
