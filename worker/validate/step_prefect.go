@@ -90,7 +90,7 @@ func (p prefectAPI) ui(ctx context.Context) (string, error) {
 	if err := p.ask(ctx, http.MethodGet, root+"/ui-settings", nil, &settings); err != nil {
 		return "", err
 	}
-	if address, err := url.Parse(settings.API); err != nil || address.Host == "0.0.0.0" || settings.API == "" {
+	if address, err := url.Parse(settings.API); err != nil || address.Hostname() == "0.0.0.0" || settings.API == "" {
 		return "", fmt.Errorf("a browser cannot reach the API at %q: set PREFECT_UI_API_URL", settings.API)
 	}
 	return root + ", API at " + settings.API, nil
