@@ -100,7 +100,7 @@ class Stack:
         wait_for("more files", lambda: len(self.files()) > more_than, seconds)
 
     def slack(self) -> list[dict]:
-        return [json.loads(line) for line in self.sh("docker", "logs", "slack").splitlines()]
+        return [json.loads(line) for line in self.sh("docker", "logs", "slack").splitlines() if line]
 
 
 def ask(url: str, question: dict | None = None, headers: dict | None = None, method: str = "GET"):

@@ -118,12 +118,18 @@ def test_no_secret_is_seen_from_outside(stack):
 
 
 def test_an_alert_reaches_slack_and_ends(stack):
+    def told(colour: str) -> bool:
+        titles = [of["attachments"][0]["title"] for of in stack.slack()[before:]]
+        return any(re.search("RedisDown|RedisNotAnswering", title) and colour in title for title in titles)
+
+    before = len(stack.slack())
     stack.compose("pause", "redis")
     try:
-        took = wait_for("message about Redis", lambda: any("Redis" in of["attachments"][0]["title"] for of in stack.slack()), 180)
+        took = wait_for("message about Redis", lambda: told("Critical"), 300)
         say(f"Redis paused: a message in Slack after {took:.0f} s")
     finally:
         stack.compose("unpause", "redis")
+    say(f"and that it is over, {wait_for('message that it is over', lambda: told('esolved'), 300):.0f} s after it goes on")
 
 
 @pytest.mark.parametrize("step, arguments", [
