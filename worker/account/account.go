@@ -45,6 +45,7 @@ type Look struct {
 // Part is what the footer of a published file says.
 type Part struct {
 	Entries int64  // rows or rejects
+	End     uint64 // of its window, in milliseconds
 	Added   int64  // the stream's count when it was read; negative when unknown
 	RunID   string // of the server then
 }
@@ -147,6 +148,9 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 			return err
 		}
 		s.Filed = total(parts)
+		if s.Newest = max(s.Newest, newest(parts)); s.Newest > end {
+			return nil // what was there may be in files
+		}
 	}
 	s.balance(l)
 	if n := s.Numbers.judge(); n > 0 {
@@ -157,7 +161,9 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 }
 
 // missing returns how many added entries are neither in files nor there.
-// Negative: the stream has counted less than what is in files.
+// Negative: the stream has counted less than what is in files, or the base was
+// rebuilt too high. It is exact when nothing that is there is in a file, and the
+// files were counted after the look.
 func (s *State) missing(l Look) int64 { return l.Added - s.Base - s.Filed - l.Length }
 
 func (s *State) balance(l Look) {
@@ -173,8 +179,6 @@ func (s *State) balance(l Look) {
 		if s.Open > 0 {
 			s.lose(class, s.Open)
 		}
-	case missing < 0 && !s.Shaken:
-		return // somebody files at this moment
 	}
 	s.Base += missing
 	s.Shaken, s.Renewed = false, false
@@ -200,6 +204,13 @@ func (s *State) Reported(told []Loss) {
 			s.Pending = slices.Delete(s.Pending, i, i+1)
 		}
 	}
+}
+
+func newest(parts []Part) (end uint64) {
+	for _, p := range parts {
+		end = max(end, p.End)
+	}
+	return end
 }
 
 func total(parts []Part) (n int64) {

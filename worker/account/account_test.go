@@ -40,7 +40,7 @@ func (s *stream) begin() {
 
 // file publishes entries, and settles them.
 func (s *stream) file(n int64) {
-	s.parts = append(s.parts, account.Part{Entries: n, Added: s.look.Added, RunID: s.look.RunID})
+	s.parts = append(s.parts, account.Part{Entries: n, End: s.end + 10, Added: s.look.Added, RunID: s.look.RunID})
 	s.look.Length -= n
 }
 
@@ -119,9 +119,18 @@ func TestWhatIsNoLoss(t *testing.T) {
 		},
 		"a racer that files while the account is closed": func(s *stream) {
 			s.window(50, 20)
-			s.parts = append(s.parts, account.Part{Entries: 20, Added: s.look.Added, RunID: "a"})
+			s.parts = append(s.parts, account.Part{Entries: 20, End: s.end + 20, Added: s.look.Added, RunID: "a"})
 			s.close(0)
 			s.look.Length -= 20
+			s.window(5, 0)
+		},
+		"a restart, while a newer window is filed and not settled": func(s *stream) {
+			s.window(50, 52)
+			s.parts = append(s.parts, account.Part{Entries: 52, End: s.end + 20, Added: s.look.Added, RunID: "a"})
+			s.look.RunID = "b"
+			s.begin()
+			s.close(0)
+			s.look.Length -= 52 // settled
 			s.window(5, 0)
 		},
 		"a restart that loses nothing": func(s *stream) { s.window(50, 5); s.look.RunID = "b"; s.window(5, 0) },

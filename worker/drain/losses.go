@@ -112,7 +112,7 @@ func (a *attempt) footer(ctx context.Context, n sink.Name) (account.Part, error)
 	if err != nil {
 		return account.Part{}, fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
 	}
-	return account.Part{Entries: opened.NumRows(), Added: opened.Meta().EntriesAdded, RunID: opened.Meta().RunID}, nil
+	return account.Part{Entries: opened.NumRows(), End: n.Window.EndMS(), Added: opened.Meta().EntriesAdded, RunID: opened.Meta().RunID}, nil
 }
 
 // losses returns what the account has not reported yet.

@@ -340,6 +340,7 @@ func (s *schedule) promote() {
 	s.redis = s.replica
 	s.url = s.redis.url()
 	s.redis.do("REPLICAOF", "NO", "ONE")
+	s.redis.args = nil // when it restarts, it follows nobody
 	_ = old.c.Close()
 	s.excuse("failover")
 	s.catchUp()
