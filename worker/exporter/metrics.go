@@ -136,7 +136,6 @@ func families() []family {
 var (
 	statuses     = []string{"drained", "nothing", "held", "failed", "stopped"}
 	classes      = []string{"configuration", "integrity", "unavailable"}
-	lossClasses  = []string{"evicted", "rolled_back", "deleted", "trimmed", "skipped"}
 	flowStates   = []string{"scheduled", "pending", "running", "paused", "cancelling", "cancelled", "completed", "failed", "crashed"}
 	refusalCodes = []string{"oom", "misconf"}
 )

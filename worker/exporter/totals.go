@@ -5,6 +5,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/runlog"
 	"datawriter/worker/window"
@@ -192,9 +193,9 @@ func (k *kindTotals) metrics(kind string) []prometheus.Metric {
 
 // lostByClass adds the classes that had no losses yet.
 func (k *kindTotals) lostByClass() map[string]int64 {
-	lost := make(map[string]int64, len(lossClasses))
-	for _, class := range lossClasses {
-		lost[class] = 0
+	lost := make(map[string]int64)
+	for _, class := range account.Classes() {
+		lost[string(class)] = 0
 	}
 	for class, n := range k.Lost {
 		lost[class] += n
