@@ -67,7 +67,8 @@ func (b *Book) read(name, stream string) (State, []byte, error) {
 		return State{}, nil, err
 	}
 	var state State
-	if err != nil || json.Unmarshal(text, &state) != nil || stream != "" && state.Stream != stream {
+	kept := err == nil && json.Unmarshal(text, &state) == nil
+	if !kept || stream != "" && state.Stream != stream {
 		return State{Stream: stream}, nil, nil
 	}
 	return state, text, nil

@@ -82,10 +82,9 @@ type producer struct {
 	w       *world
 	rng     *rand.Rand
 	made    int
-	poison  int                   // one entry in so many is malformed; 0 is none
-	last    [8]event.ID           // per kind, what was sent last
-	reused  map[identity]struct{} // never send one identity twice
-	refused int                   // adds that Redis turned away
+	poison  int         // one entry in so many is malformed; 0 is none
+	last    [8]event.ID // per kind, what was sent last
+	refused int         // adds that Redis turned away
 }
 
 // addition is one entry to send.

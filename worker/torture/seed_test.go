@@ -154,8 +154,7 @@ func (s *schedule) startSome() *process {
 		}
 	}
 	text := win.String()
-	switch s.rng.IntN(12) {
-	case 0: // another length: refused, or the first to come
+	if s.chance(12) { // another length: refused, or the first to come
 		if _, err := os.Stat(filepath.Join(s.data, "_archive.json")); err == nil {
 			s.count("asked for another window length")
 			text = win.Start.Truncate(2*length).Format(time.RFC3339) + "/" + window.Label(2*length)

@@ -94,8 +94,6 @@ func (s *server) kill() {
 	}
 }
 
-func (s *server) alive() bool { return s.cmd != nil }
-
 // aof returns the file to which the server appends. The rig never rewrites it,
 // so that a position in it is a moment; a replica begins a new one when it
 // copies its master.
