@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"runtime"
 	"slices"
 	"strings"
@@ -507,5 +508,27 @@ func TestAnEventCostsHalfAnAllocationAtMost(t *testing.T) {
 		t.Errorf("%.2f allocations an event, want at most 0.5", each)
 	} else {
 		t.Logf("%.3f allocations an event", each)
+	}
+}
+
+// A run that was killed between linking and syncing leaves names that a loss of
+// power takes back. Whoever finds them drained makes them durable, even when Redis
+// has lost the entries meanwhile.
+func TestNamesOfAKilledRunAreMadeDurableWithNothingLeftToSettle(t *testing.T) {
+	r := newRig(t)
+	r.addAt(s, s+1)
+	r.drain(win) // stands for the run that was killed: its names may not be durable
+	trace := filepath.Join(t.TempDir(), "trace")
+	r.cfg.Faults = withFault(t, "trace="+trace)
+	r.drain(win)
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, kind := range event.Kinds() {
+		folder := filepath.Join(r.data, sink.Plain.Folder(sink.Name{Window: win, Kind: kind}))
+		if !strings.Contains(string(text), "names\t"+folder+"\n") {
+			t.Errorf("the names in %s were not synced; the trace:\n%s", folder, text)
+		}
 	}
 }

@@ -22,10 +22,12 @@ const (
 // parts by now. The names of those parts are made durable first: an earlier run
 // may have been killed between linking them and syncing their folder.
 func (a *attempt) settle(ctx context.Context) error {
+	// Also where nothing is left to settle: what a killed run has linked is drained
+	// from now on.
+	if err := a.harden(ctx); err != nil {
+		return err
+	}
 	if a.settling.Len() > 0 {
-		if err := a.harden(ctx); err != nil {
-			return err
-		}
 		if err := a.keepNumbers(); err != nil {
 			return err
 		}
@@ -46,7 +48,7 @@ func (a *attempt) settle(ctx context.Context) error {
 }
 
 func (a *attempt) harden(ctx context.Context) error {
-	if fault.NoHarden.Is() {
+	if fault.NoHarden.Is() || len(a.published.names) == 0 && a.settling.Len() == 0 {
 		return nil
 	}
 	for _, rejects := range []bool{false, true} {
