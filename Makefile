@@ -25,7 +25,7 @@ test-go: redis engines ## the program, against real servers
 	$(GO) vet ./...
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
 	$(GO) test -timeout 30m -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
-	$(GO) test -timeout 30m ./worker/cmd/... ./worker/torture # they start the program as processes, which the detector would not see into
+	$(GO) test -timeout 30m ./worker/cmd/... # they start the program as processes, which the detector would not see into
 
 test-monitoring: redis build ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
 	deployments/tools.sh
