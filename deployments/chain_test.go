@@ -22,7 +22,7 @@ import (
 )
 
 var (
-	faster  = flag.Int("faster", 20, "how many times faster than shipped the alerts are rehearsed; 1 measures the real delays")
+	faster  = flag.Int("faster", 10, "how many times faster than shipped the alerts are rehearsed; 1 measures the real delays")
 	samples = flag.String("samples", "", "folder to keep the messages that arrive, and the delays, in")
 )
 
