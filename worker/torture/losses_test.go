@@ -133,7 +133,7 @@ func TestNoFalseAlarm(t *testing.T) {
 func (w *world) healthy(variant int) {
 	w.redis = startServer(filepath.Join(w.dir, "redis"), 0)
 	w.url = w.redis.url()
-	s := &schedule{world: w, rng: newRand(uint64(100 + variant)), first: base(), counts: map[string]int{}}
+	s := &schedule{world: w, rng: newRand(uint64(100 + variant)), first: base()}
 	s.now = s.first.StartMS()
 	if variant == 1 {
 		w.others["analytics"] = true

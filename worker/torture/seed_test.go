@@ -3,10 +3,13 @@ package torture
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
@@ -27,8 +30,7 @@ type schedule struct {
 	now      uint64 // the clock of producers, in milliseconds
 	replica  *server
 	failover bool
-	counts   map[string]int // what happened, by name
-	mended   []func()       // what has to be undone before the end
+	mended   []func() // what has to be undone before the end
 }
 
 // Sizes of a schedule.
@@ -44,7 +46,7 @@ func seed(n uint64, failover bool) trial {
 		name = fmt.Sprintf("failover seed %d", n)
 	}
 	return trial{name, func(w *world) {
-		s := &schedule{world: w, rng: newRand(n), first: base(), failover: failover, counts: map[string]int{}}
+		s := &schedule{world: w, rng: newRand(n), first: base(), failover: failover}
 		s.play()
 	}}
 }
@@ -78,7 +80,7 @@ func (s *schedule) play() {
 func (s *schedule) chance(oneIn int) bool { return s.rng.IntN(oneIn) == 0 }
 
 func (s *schedule) count(what string) {
-	s.counts[what]++
+	happened.add(what, 1)
 	s.note("%s", what)
 }
 
@@ -369,9 +371,48 @@ func (s *schedule) end() {
 	s.drain(exitDrained, last)
 	s.check(last.Next())
 	try(s.reader.end())
+	s.tally()
 	if s.replica != nil {
 		s.replica.stop()
 	}
+}
+
+// tally adds what this schedule was to what happened in all.
+func (s *schedule) tally() {
+	for _, point := range readTrace(s.traceFile, s.data).fired {
+		happened.add("fault at "+point, 1)
+	}
+	for _, p := range s.processes {
+		happened.add(fmt.Sprintf("runs that ended with exit %d", p.code), 1)
+	}
+	happened.add("looks of readers", s.reader.laps)
+	happened.add("entries sent", len(s.journal.entries))
+	happened.add("entries that redis lost", s.excused)
+	happened.add("schedules without a violation", 1)
+}
+
+// tallies counts over all schedules of a test run.
+type tallies struct {
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+var happened = tallies{counts: make(map[string]int)}
+
+func (t *tallies) add(what string, n int) {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.counts[what] += n
+}
+
+func (t *tallies) String() string {
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	var text strings.Builder
+	for _, what := range slices.Sorted(maps.Keys(t.counts)) {
+		fmt.Fprintf(&text, "%9d %s\n", t.counts[what], what)
+	}
+	return text.String()
 }
 
 // latest returns the youngest millisecond that any stream has given an ID of.
@@ -394,5 +435,6 @@ func TestSeeds(t *testing.T) {
 	for n := range *failovers {
 		trials = append(trials, seed(*firstSeed+uint64(n), true))
 	}
+	t.Cleanup(func() { fmt.Print(&happened) })
 	playAll(t, trials)
 }
