@@ -110,16 +110,15 @@ func (s *State) wentBack(l Look, files Files) error {
 		return err
 	}
 	filed := total(parts)
-	since := filed - s.Filed // of what was open, and of what came since
 	switch {
 	case l.RunID != s.RunID:
-		if n := min(s.Added-l.Added, s.Open) - since; n > 0 {
+		if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 			s.lose(RolledBack, n)
 		}
 	case l.Evicted > s.Evicted:
-		s.lose(Evicted, max(0, s.Open-max(0, since-(l.Added-l.Length))))
+		s.lose(Evicted, max(0, s.gone(l, filed)))
 	default:
-		if n := s.Open - max(0, since-(l.Added-l.Length)); n > 0 {
+		if n := s.gone(l, filed); n > 0 {
 			s.lose(Deleted, n)
 		}
 	}
@@ -141,18 +140,18 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 		// is filed and what is open stay those of one moment.
 		return nil
 	}
-	s.Filed += published
-	if s.missing(l) != 0 {
+	filed := s.Filed + published
+	if s.missing(l, filed) != 0 {
 		parts, err := files()
 		if err != nil {
 			return err
 		}
-		s.Filed = total(parts)
+		filed = total(parts)
 		if s.Newest = max(s.Newest, newest(parts)); s.Newest > end {
 			return nil // what was there may be in files
 		}
 	}
-	s.balance(l)
+	s.balance(l, filed)
 	if n := s.Numbers.judge(); n > 0 {
 		s.lose(Skipped, n)
 	}
@@ -164,10 +163,10 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 // Negative: the stream has counted less than what is in files, or the base was
 // rebuilt too high. It is exact when nothing that is there is in a file, and the
 // files were counted after the look.
-func (s *State) missing(l Look) int64 { return l.Added - s.Base - s.Filed - l.Length }
+func (s *State) missing(l Look, filed int64) int64 { return l.Added - s.Base - filed - l.Length }
 
-func (s *State) balance(l Look) {
-	missing := s.missing(l)
+func (s *State) balance(l Look, filed int64) {
+	missing := s.missing(l, filed)
 	switch {
 	case missing > 0:
 		s.lose(Trimmed, missing)
@@ -176,12 +175,19 @@ func (s *State) balance(l Look) {
 		if l.Evicted > s.Evicted {
 			class = Evicted
 		}
-		if s.Open > 0 {
-			s.lose(class, s.Open)
+		if n := s.gone(l, filed); n > 0 {
+			s.lose(class, n)
 		}
 	}
 	s.Base += missing
-	s.Shaken, s.Renewed = false, false
+	s.Filed, s.Shaken, s.Renewed = filed, false, false
+}
+
+// gone returns how much of what was open at the last look went with its stream:
+// all but what came into files since. Of what did, the stream that took its place
+// has brought what it counts and does not hold.
+func (s *State) gone(l Look, filed int64) int64 {
+	return s.Open - max(0, filed-s.Filed-(l.Added-l.Length))
 }
 
 func (s *State) remember(l Look, open int64) {

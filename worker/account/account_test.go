@@ -154,6 +154,21 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.window(20, 3)
 			s.window(20, 0)
 		},
+		"a stream that is deleted when a killed run had filed all of it, and counts beyond its past since": func(s *stream) {
+			s.window(50, 3)
+			s.begin()
+			s.file(3)
+			s.look = account.Look{RunID: "a", Exists: true}
+			s.window(60, 0)
+		},
+		"an account that is not closed, because a newer window is filed, and a stream that is deleted then": func(s *stream) {
+			s.window(50, 20)
+			s.parts = append(s.parts, account.Part{Entries: 20, End: s.end + 30, Added: s.look.Added, RunID: "a"})
+			s.look.Length -= 20
+			s.close(0)
+			s.look = account.Look{RunID: "a"}
+			s.window(5, 0)
+		},
 		"a group that is destroyed": func(s *stream) { s.window(50, 9); s.look.Grouped = false; s.window(20, 0) },
 		"a state that is lost": func(s *stream) {
 			s.window(50, 9)
