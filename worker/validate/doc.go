@@ -1,4 +1,4 @@
-// Package validate owns the validation programme: steps that try a running stack,
+// Package validate owns the validation programme: steps that try Redis, the program or a running stack,
 // or one that they bring up, and say in a table which checks it passes. Each step
 // is one file.
 //

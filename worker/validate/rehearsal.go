@@ -2,15 +2,12 @@ package validate
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"net"
 	"os"
-	"os/exec"
 	"path/filepath"
 	"strings"
 	"sync"
-	"syscall"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -24,15 +21,6 @@ import (
 	"datawriter/worker/stream"
 	"datawriter/worker/window"
 )
-
-// programs that a rehearsal starts, by the names that projects and distributions
-// give them.
-var programs = map[string][]string{
-	"prometheus":     {"prometheus"},
-	"alertmanager":   {"alertmanager", "prometheus-alertmanager"},
-	"redis_exporter": {"redis_exporter", "prometheus-redis-exporter"},
-	"redis":          {"redis-server", "valkey-server"},
-}
 
 // rehearsalMemory is maxmemory of the rehearsal's Redis: soon full.
 const rehearsalMemory = "48mb"
@@ -198,51 +186,13 @@ func (r *rehearsal) ready(ctx context.Context, name string, ask func(context.Con
 	}
 }
 
-// child is a program that was started.
-type child struct {
-	command *exec.Cmd
-	done    chan struct{}
-}
-
 func (r *rehearsal) start(name, folder string, args ...string) error {
-	path, err := r.program(name)
+	path, err := findProgram(name, r.cfg.RedisServer)
 	if err != nil {
 		return err
 	}
-	log, err := os.OpenFile(filepath.Join(r.folder, name+".log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
-	if err != nil {
-		return fmt.Errorf("start %s: %w", name, err)
-	}
-	// Ended by close, in order and with a grace, not by a context.
-	command := exec.Command(path, args...) //nolint:noctx
-	command.Dir, command.Stdout, command.Stderr = folder, log, log
-	command.SysProcAttr = &syscall.SysProcAttr{Setpgid: true} // Ctrl-C reaches only us
-	if err := command.Start(); err != nil {
-		return errors.Join(fmt.Errorf("start %s: %w", name, err), log.Close())
-	}
-	c := &child{command: command, done: make(chan struct{})}
-	go func() { _ = command.Wait(); _ = log.Close(); close(c.done) }()
-	r.children[name] = c
-	return nil
-}
-
-func (r *rehearsal) program(name string) (string, error) {
-	if name == "redis" && r.cfg.RedisServer != "" {
-		return r.cfg.RedisServer, nil
-	}
-	for _, candidate := range programs[name] {
-		if path, err := exec.LookPath(candidate); err == nil {
-			return path, nil
-		}
-	}
-	return "", fmt.Errorf("%w: no %s on the PATH: install the packages prometheus, prometheus-alertmanager, prometheus-redis-exporter and redis-server",
-		ErrUnready, strings.Join(programs[name], " or "))
-}
-
-// kill ends a program at once, as a crash does.
-func (c *child) kill() {
-	_ = c.command.Process.Kill()
-	<-c.done
+	r.children[name], err = launch(name, path, folder, filepath.Join(r.folder, name+".log"), args...)
+	return err
 }
 
 func (r *rehearsal) tail(name string) string {
@@ -266,13 +216,4 @@ func (r *rehearsal) close() {
 	if r.cfg.Keep == "" {
 		_ = os.RemoveAll(r.folder)
 	}
-}
-
-func freeAddress(ctx context.Context) (string, error) {
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return "", fmt.Errorf("look for a free port: %w", err)
-	}
-	defer listener.Close()
-	return listener.Addr().String(), nil
 }

@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"text/tabwriter"
 	"time"
 
 	"go.uber.org/zap"
@@ -22,15 +21,34 @@ type Step struct {
 	Name  string
 	Usage string // one line
 	Run   func(context.Context, *Session) error
+
+	About string        // what it does to whom, in a few sentences
+	Takes time.Duration // about, on two cores; 0 for a moment
+	Quick time.Duration // the same with Config.Quick
 }
 
 // Steps lists the programme, in its order.
 func Steps() []Step {
 	return []Step{
-		{"monitoring", "ask a running stack whether everything is watched: targets, series, rules, dashboards, the chain of alerts", monitoring},
-		{"prefect", "ask a running Prefect server whether windows are drained by themselves: flows, plans, workers, dead runs", prefect},
-		{"alerts", "break a rehearsal of the stack for real, and wait for messages, their end, acknowledgment and escalation", alerts},
+		{Name: "baseline", Usage: "measure what a Redis does: SET and GET, 1 to 50 connections, memory under load, sustained", Run: baseline,
+			About: baselineAbout, Takes: 2 * time.Minute, Quick: 4 * time.Second},
+		{Name: "monitoring", Usage: "ask a running stack whether everything is watched: targets, series, rules, dashboards, the chain of alerts", Run: monitoring,
+			About: "Asks Prometheus, Alertmanager, the exporter and Grafana of a running stack. Changes nothing."},
+		{Name: "prefect", Usage: "ask a running Prefect server whether windows are drained by themselves: flows, plans, workers, dead runs", Run: prefect,
+			About: "Asks the API of a running Prefect server. Changes nothing."},
+		{Name: "alerts", Usage: "break a rehearsal of the stack for real, and wait for messages, their end, acknowledgment and escalation", Run: alerts,
+			About: "Starts Redis, exporters, Prometheus, Alertmanager and a receiver in Slack's place on free ports, breaks them and listens.", Takes: 10 * time.Minute},
 	}
+}
+
+// Find returns a step by its name.
+func Find(name string) (Step, bool) {
+	for _, s := range Steps() {
+		if s.Name == name {
+			return s, true
+		}
+	}
+	return Step{}, false
 }
 
 // Config says where the parts of the stack are. A step skips checks on what is
@@ -44,71 +62,59 @@ type Config struct {
 	PrefectAuth  string // USER:PASSWORD, an API key, or nothing
 	Dashboards   string // folder of dashboards, where there is no Grafana to ask
 
-	Faster      int    // how much faster than in production a rehearsal's time runs
-	RedisServer string // program; empty looks for redis-server or valkey-server
-	Keep        string // folder in which a rehearsal leaves its logs and the messages; empty leaves none
+	Quick bool // a few seconds' version of each step: shows that it works, measures little
 
-	Log *zap.Logger
-}
+	// Redis is the server that baseline and throughput try; empty starts one of
+	// their own. The other steps restart, fill or kill theirs: it is always their own.
+	Redis       string   // URL
+	RedisServer string   // program; empty looks for redis-server or valkey-server
+	RedisConf   string   // configuration file of own servers; empty means the shipped redis.conf
+	RedisOption []string // options beyond that file: "maxmemory 64mb"
 
-// Status is how a check ended.
-type Status string
+	Faster int    // how much faster than in production a rehearsal's time runs
+	Keep   string // folder in which a step leaves its files, logs and messages; empty leaves none
 
-// Statuses.
-const (
-	OK      Status = "ok"
-	Failed  Status = "failed"
-	Skipped Status = "skipped"
-)
-
-// Check is one question and its answer.
-type Check struct {
-	Name    string  `json:"check"`
-	Status  Status  `json:"status"`
-	Detail  string  `json:"detail"` // what was seen; for a failure, what to do with it
-	Seconds float64 `json:"seconds"`
+	Log      *zap.Logger
+	Progress io.Writer // draws progress bars with the time left; nil logs a line from time to time
 }
 
 // Report is what a step saw.
 type Report struct {
 	Step    string    `json:"step"`
+	About   string    `json:"about,omitempty"`
+	Quick   bool      `json:"quick,omitempty"`
 	Start   time.Time `json:"start"`
 	Seconds float64   `json:"seconds"`
+	Skipped string    `json:"skipped,omitempty"` // why the step did not run at all
+	Broken  string    `json:"broken,omitempty"`  // why it ended early
 	Checks  []Check   `json:"checks"`
+	Facts   []Fact    `json:"facts,omitempty"` // what was tried: versions, configuration, sizes
+	Plots   []*Plot   `json:"plots,omitempty"`
+	Remarks []string  `json:"remarks,omitempty"` // what a reader must know beside the numbers
 }
 
-// Session is one run of one step.
-type Session struct {
-	cfg    Config
-	report Report
+// Fact is something about what was tried.
+type Fact struct {
+	Name  string `json:"name"`
+	Value string `json:"value"`
 }
 
-// Execute runs a step to its end. The report is what was seen so far, also with
-// an error; ErrFailed when a check failed.
+// Execute runs a step to its end and cleans up behind it, also when ctx ends.
+// The report is what was seen so far, also with an error; ErrFailed when a check
+// failed.
 func Execute(ctx context.Context, step Step, cfg Config) (Report, error) {
-	s := &Session{cfg: cfg, report: Report{Step: step.Name, Start: time.Now().UTC(), Checks: []Check{}}}
+	s := newSession(step, cfg)
+	defer s.bars.stop()
 	err := step.Run(ctx, s)
-	s.report.Seconds = time.Since(s.report.Start).Seconds()
-	return s.report, errors.Join(err, s.report.err())
-}
-
-// check asks one question. It returns whether the answer was good; detail says
-// what was seen.
-func (s *Session) check(name string, ask func() (detail string, err error)) bool {
-	began := time.Now()
-	detail, err := ask()
-	c := Check{Name: name, Status: OK, Detail: detail, Seconds: time.Since(began).Seconds()}
-	if err != nil {
-		c.Status, c.Detail = Failed, err.Error()
+	if ctx.Err() != nil {
+		err = context.Cause(ctx)
 	}
-	s.report.Checks = append(s.report.Checks, c)
-	s.cfg.Log.Info("check", zap.String("check", c.Name), zap.String("status", string(c.Status)), zap.String("detail", c.Detail))
-	return err == nil
-}
-
-// skip notes a question that could not be asked.
-func (s *Session) skip(name, why string) {
-	s.report.Checks = append(s.report.Checks, Check{Name: name, Status: Skipped, Detail: why})
+	err = errors.Join(err, s.cleanUp(ctx))
+	s.report.Seconds = time.Since(s.report.Start).Seconds()
+	if err != nil {
+		s.report.Broken = err.Error()
+	}
+	return s.report, errors.Join(err, s.report.err())
 }
 
 func (r Report) err() error {
@@ -122,14 +128,4 @@ func (r Report) err() error {
 		return nil
 	}
 	return fmt.Errorf("%w: %d of %d checks of %s", ErrFailed, failed, len(r.Checks), r.Step)
-}
-
-// WriteTable writes the report for people.
-func (r Report) WriteTable(w io.Writer) error {
-	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(table, "status\tcheck\tseconds\tseen")
-	for _, c := range r.Checks {
-		fmt.Fprintf(table, "%s\t%s\t%.1f\t%s\n", c.Status, c.Name, c.Seconds, c.Detail)
-	}
-	return table.Flush()
 }

@@ -106,7 +106,7 @@ func TestAFailedCheckFailsTheStep(t *testing.T) {
 func rehearse(t *testing.T) (*Session, *rehearsal) {
 	t.Helper()
 	// Ten times faster a scrape may take half a second.
-	s := &Session{cfg: Config{Faster: 10, RedisServer: os.Getenv(streamtest.BinaryEnv), Log: zaptest.NewLogger(t)}}
+	s := newSession(Step{}, Config{Faster: 10, RedisServer: os.Getenv(streamtest.BinaryEnv), Log: zaptest.NewLogger(t)})
 	r, err := startRehearsal(t.Context(), s.cfg)
 	t.Cleanup(r.close)
 	if err != nil {

@@ -3,41 +3,115 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"strings"
+	"text/tabwriter"
+	"time"
 
 	"github.com/urfave/cli/v2"
+	"go.uber.org/zap"
+	"golang.org/x/term"
 
 	"datawriter/worker/validate"
 )
 
 func validateCommand() *cli.Command {
 	command := &cli.Command{
-		Name:  "validate",
-		Usage: "try a running stack, or one brought up for the test, and say which checks it passes",
-		Description: `Each step prints a table of checks, or one JSON document.
+		Name:      "validate",
+		Usage:     "try Redis, the program or a running stack, and say which criteria they meet",
+		ArgsUsage: "STEP… | all | list",
+		Description: `Each step says what it will do and how long it takes, shows how far it is, prints a
+table of criteria (measured, target, and what the first validation of August 2025
+measured), and cleans up behind it, also after Ctrl-C. With --report it leaves a page
+with plots, a Markdown and a JSON file. Further steps may follow the first.
 
 Exit codes: 0 every check passed · 2 usage, or the step cannot begin · 4 a check failed ·
 130, 143 stopped by a signal.
 
 Examples:
+   datawriter validate list
+   datawriter validate capacity pressure --report ./reports
+   datawriter validate all --quick
+   datawriter validate baseline --redis-url redis://10.0.0.5:6379
+   datawriter validate capacity --redis-option "maxmemory 1gb"
    datawriter validate monitoring --grafana-url http://admin:admin@127.0.0.1:3000
-   datawriter validate monitoring --dashboards deployments/grafana/dashboards --output json
    datawriter validate alerts --faster 20 --keep ./rehearsal`,
 		Action: func(c *cli.Context) error {
-			return usage("validate needs one of the steps %s, not %q", strings.Join(stepNames(), ", "), c.Args().First())
+			return usage("validate needs all, list, or some of the steps %s, not %q", strings.Join(stepNames(), ", "), c.Args().First())
 		},
 	}
 	for _, step := range validate.Steps() {
-		command.Subcommands = append(command.Subcommands, &cli.Command{
-			Name: step.Name, Usage: step.Usage, Flags: stepFlags[step.Name],
-			Action: func(c *cli.Context) error { return validateAction(c, step) },
-			OnUsageError: func(_ *cli.Context, err error, _ bool) error {
-				return usage("%w (see `datawriter validate %s --help`)", err, step.Name)
-			},
-		})
+		command.Subcommands = append(command.Subcommands, stepCommand(step))
 	}
+	command.Subcommands = append(command.Subcommands, allCommand(), listCommand())
 	return command
+}
+
+func stepCommand(step validate.Step) *cli.Command {
+	return &cli.Command{
+		Name: step.Name, Usage: step.Usage, Description: step.About, Flags: flags(stepFlags[step.Name], validateFlags("")), ArgsUsage: "[STEP…]",
+		Action: func(c *cli.Context) error {
+			steps, err := further(c.Args().Slice())
+			if err != nil {
+				return err
+			}
+			return validateAction(c, append([]validate.Step{step}, steps...), false)
+		},
+		OnUsageError: func(_ *cli.Context, err error, _ bool) error {
+			return usage("%w (see `datawriter validate %s --help`)", err, step.Name)
+		},
+	}
+}
+
+// further finds the steps that follow the first.
+func further(names []string) (steps []validate.Step, err error) {
+	for _, name := range names {
+		step, ok := validate.Find(name)
+		if !ok {
+			return nil, usage("%q is none of the steps %s; flags stand before further steps", name, strings.Join(stepNames(), ", "))
+		}
+		steps = append(steps, step)
+	}
+	return steps, nil
+}
+
+func allCommand() *cli.Command {
+	return &cli.Command{
+		Name: "all", Usage: "every step, in order; those about a running stack only when they are told where it is",
+		Flags: flags(allFlags(), validateFlags("./reports")),
+		Action: func(c *cli.Context) error {
+			if c.Args().Present() {
+				return usage("validate all takes flags only, not %q", c.Args().First())
+			}
+			return validateAction(c, validate.Steps(), true)
+		},
+	}
+}
+
+func listCommand() *cli.Command {
+	return &cli.Command{
+		Name: "list", Usage: "the steps, what they do and how long they take",
+		Action: func(c *cli.Context) error {
+			table := tabwriter.NewWriter(c.App.Writer, 0, 0, 2, ' ', 0)
+			fmt.Fprintln(table, "step\ttakes\t--quick\twhat")
+			for _, s := range validate.Steps() {
+				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Name, about(s.Takes), about(s.Quick), s.Usage)
+			}
+			return table.Flush()
+		},
+	}
+}
+
+// about writes a duration as people say it.
+func about(d time.Duration) string {
+	switch {
+	case d == 0:
+		return "a moment"
+	case d < time.Minute:
+		return fmt.Sprintf("%.0f s", d.Seconds())
+	}
+	return fmt.Sprintf("%.0f min", d.Minutes())
 }
 
 func stepNames() (names []string) {
@@ -47,30 +121,69 @@ func stepNames() (names []string) {
 	return names
 }
 
+// ownRedisFlags belong to the steps that start a Redis of their own.
+func ownRedisFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "redis-server", Category: redisCategory, Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
+		&cli.StringFlag{Name: "redis-conf", Category: redisCategory, Usage: "configuration `FILE` to try (default: the shipped redis.conf)"},
+		&cli.StringSliceFlag{Name: "redis-option", Category: redisCategory, Usage: "`\"NAME VALUE\"` beyond the file, like \"maxmemory 1gb\"; repeatable"},
+	}
+}
+
+// givenRedisFlags belong to the steps that can also try a Redis that runs.
+func givenRedisFlags() []cli.Flag {
+	return flags([]cli.Flag{
+		&cli.StringFlag{Name: "redis-url", Category: redisCategory, Usage: "`URL` of a Redis to try (default: one of its own)"},
+		&cli.StringFlag{Name: "redis-url-file", Category: redisCategory, Usage: "`FILE` that holds the URL"},
+	}, ownRedisFlags())
+}
+
 // stepFlags lists what each step can be told.
 var stepFlags = map[string][]cli.Flag{
-	"monitoring": flags([]cli.Flag{
+	"baseline": givenRedisFlags(),
+	"monitoring": {
 		&cli.StringFlag{Name: "prometheus-url", Value: "http://127.0.0.1:9090", Usage: "`URL` of Prometheus"},
 		&cli.StringFlag{Name: "alertmanager-url", Value: "http://127.0.0.1:9093", Usage: "`URL` of Alertmanager; empty skips it"},
 		&cli.StringFlag{Name: "exporter-url", Value: "http://127.0.0.1:9402", Usage: "`URL` of the datawriter exporter; empty skips it"},
 		&cli.StringFlag{Name: "grafana-url", Usage: "`URL` of Grafana, with USER:PASSWORD@ where it asks for them"},
 		&cli.StringFlag{Name: "dashboards", Usage: "`FOLDER` of dashboards, where there is no Grafana to ask"},
-	}, validateFlags()),
-	"prefect": flags([]cli.Flag{
+	},
+	"prefect": {
 		&cli.StringFlag{Name: "prefect-url", Value: "http://127.0.0.1:4200/api", Usage: "`URL` of the Prefect API"},
 		&cli.StringFlag{Name: "prefect-auth-file", Usage: "`FILE` that holds USER:PASSWORD or an API key"},
 		&cli.StringFlag{Name: "prometheus-url", Usage: "`URL` of Prometheus; empty skips it"},
-	}, validateFlags()),
-	"alerts": flags([]cli.Flag{
+	},
+	"alerts": {
 		&cli.IntFlag{Name: "faster", Value: 10, Usage: "`N` times faster than in production the rehearsal's time runs; scrapes may then take 5s/N, which a busy machine needs"},
-		&cli.StringFlag{Name: "redis-server", Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
-		&cli.StringFlag{Name: "keep", Usage: "empty `FOLDER` in which to leave logs, configuration and the messages"},
-	}, validateFlags()),
+		&cli.StringFlag{Name: "redis-server", Category: redisCategory, Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
+	},
 }
 
-func validateFlags() []cli.Flag {
+// allFlags are those of every step; where a running stack is has no default here.
+func allFlags() (all []cli.Flag) {
+	seen := make(map[string]bool)
+	for _, step := range validate.Steps() {
+		for _, f := range stepFlags[step.Name] {
+			if text, ok := f.(*cli.StringFlag); ok && strings.HasSuffix(text.Name, "-url") {
+				bare := *text
+				bare.Value = ""
+				f = &bare
+			}
+			if !seen[f.Names()[0]] {
+				all = append(all, f)
+			}
+			seen[f.Names()[0]] = true
+		}
+	}
+	return all
+}
+
+func validateFlags(reports string) []cli.Flag {
 	return flags([]cli.Flag{
+		&cli.BoolFlag{Name: "quick", Usage: "a few seconds' version of each step, which shows that it works and measures little"},
 		&cli.StringFlag{Name: "output", Value: "table", Usage: "`FORM` of the result: table or json"},
+		&cli.StringFlag{Name: "report", Value: reports, Usage: "`FOLDER` below which report.html, report.md and report.json are left, in one named after the time; empty leaves none"},
+		&cli.StringFlag{Name: "keep", Usage: "empty `FOLDER` in which to leave files, logs and messages of what was started"},
 	}, plainLogFlags())
 }
 
@@ -83,10 +196,9 @@ func plainLogFlags() []cli.Flag {
 	}
 }
 
-func validateAction(c *cli.Context, step validate.Step) error {
-	if c.Args().Present() {
-		return usage("validate %s takes flags only, not %q", step.Name, c.Args().First())
-	}
+// validateAction runs steps. With skipUnready a step that cannot begin is noted
+// and left out, instead of ending the programme.
+func validateAction(c *cli.Context, steps []validate.Step, skipUnready bool) error {
 	if o := c.String("output"); o != "table" && o != "json" {
 		return usage("--output %q is neither table nor json", o)
 	}
@@ -95,33 +207,57 @@ func validateAction(c *cli.Context, step validate.Step) error {
 		return err
 	}
 	defer func() { _ = log.Sync() }()
-	auth, err := readSecret(c.String("prefect-auth-file"))
+	cfg, err := validateConfig(c, log)
 	if err != nil {
 		return err
 	}
-	cfg := validate.Config{
-		Prefect: c.String("prefect-url"), PrefectAuth: auth,
+	programme := validate.Programme{Config: cfg, Steps: steps, SkipUnready: skipUnready, Version: version, Reports: c.String("report")}
+	if c.String("output") == "table" {
+		programme.Out = c.App.Writer
+	}
+	result, err := programme.Run(c.Context)
+	if errors.Is(err, validate.ErrUnready) || errors.Is(err, validate.ErrForeign) {
+		err = usage("%w", err)
+	}
+	if c.String("output") == "json" {
+		err = errors.Join(err, printResult(c, result))
+	}
+	return err
+}
+
+func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err error) {
+	cfg = validate.Config{
+		Prefect: c.String("prefect-url"), Quick: c.Bool("quick"),
 		Prometheus: c.String("prometheus-url"), Alertmanager: c.String("alertmanager-url"), Exporter: c.String("exporter-url"),
 		Grafana: c.String("grafana-url"), Dashboards: c.String("dashboards"),
-		Faster: c.Int("faster"), RedisServer: c.String("redis-server"), Keep: c.String("keep"), Log: log,
+		Redis: c.String("redis-url"), RedisServer: c.String("redis-server"), RedisConf: c.String("redis-conf"), RedisOption: c.StringSlice("redis-option"),
+		Faster: c.Int("faster"), Keep: c.String("keep"), Log: log,
+	}
+	if term.IsTerminal(int(os.Stderr.Fd())) {
+		cfg.Progress = c.App.ErrWriter
+	}
+	if cfg.PrefectAuth, err = readSecret(c.String("prefect-auth-file")); err != nil {
+		return cfg, err
+	}
+	if url, err := readSecret(c.String("redis-url-file")); err != nil {
+		return cfg, err
+	} else if url != "" {
+		cfg.Redis = url
 	}
 	if cfg.Keep != "" {
 		if err := os.MkdirAll(cfg.Keep, 0o755); err != nil {
-			return usage("--keep: %w", err)
+			return cfg, usage("--keep: %w", err)
 		}
 	}
-	report, err := validate.Execute(c.Context, step, cfg)
-	if errors.Is(err, validate.ErrUnready) {
-		err = usage("%w", err)
-	}
-	return errors.Join(err, printChecks(c, report))
+	return cfg, nil
 }
 
-func printChecks(c *cli.Context, report validate.Report) error {
-	if c.String("output") == "json" {
-		encoder := json.NewEncoder(c.App.Writer)
-		encoder.SetEscapeHTML(false)
-		return encoder.Encode(report)
+// printResult prints one report, or all of them, as one document.
+func printResult(c *cli.Context, result validate.Result) error {
+	encoder := json.NewEncoder(c.App.Writer)
+	encoder.SetEscapeHTML(false)
+	if len(result.Reports) == 1 {
+		return encoder.Encode(result.Reports[0])
 	}
-	return report.WriteTable(c.App.Writer)
+	return encoder.Encode(result)
 }
