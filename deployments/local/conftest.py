@@ -84,6 +84,17 @@ class Stack:
         return self.api("/flow_runs/filter", {"limit": 200, "sort": "EXPECTED_START_TIME_DESC", "flow_runs": wanted,
                                               "deployments": {"name": {"any_": ["drain-window"]}}})
 
+    def publishers(self) -> dict[str, list[str]]:
+        """The names of the runs that published parts, and those of the windows that each of them wrote."""
+        tables = self.api("/artifacts/filter", {"limit": 200, "sort": "CREATED_DESC", "artifacts": {"key": {"any_": ["drained-window"]}}})
+        names = {run["id"]: run["name"] for run in self.runs("COMPLETED")}
+        found: dict[str, list[str]] = {}
+        for table in tables:
+            windows = {row["window"].partition("/")[0].replace(":00Z", "Z") for row in json.loads(table["data"]) if row["parts"]}
+            if windows:
+                found.setdefault(names[table["flow_run_id"]], []).extend(sorted(windows))
+        return found
+
     def run_now(self, deployment: str = "drain-window", **parameters) -> str:
         """Starts a run by hand; returns its ID."""
         found = self.api(f"/deployments/name/{deployment}/{deployment}")

@@ -2,7 +2,7 @@
 
 VENV := $(CURDIR)/.venv
 
-.PHONY: up down status test-flows e2e faults browser flows-requirements
+.PHONY: up down status test-flows e2e faults browser cost growth flows-requirements
 
 up: build venv redis ## run everything here: WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… DETACH=1
 	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
@@ -38,6 +38,12 @@ faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are k
 
 browser: build redis $(VENV)/.ready-test ## the Prefect UI in a headless Chromium
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_browser.py
+
+cost: build redis $(VENV)/.ready-test ## what a run costs before its binary starts: RUNS=20, on an idle machine
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/cost.py
+
+growth: $(VENV)/.ready ## how large Prefect's database gets: DAYS=30 DATABASE=.local/prefect/prefect.db
+	$(VENV)/bin/python deployments/local/growth.py $(or $(DATABASE),.local/prefect/prefect.db)
 
 # Needs uv; the files it writes name no index.
 flows-requirements:

@@ -125,7 +125,7 @@ def start_all(env: dict[str, str]) -> None:
     wait_for("redis", lambda: redis_answers(env["DATAWRITER_REDIS_URL"]), env, 60)
     supervisor(env, "start", "server")
     wait_for("server", lambda: call(env, "/health") is True, env, 600)
-    prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"]]
+    prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"], "--stranded", "0"]
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
     supervisor(env, "start", "worker")
     wait_for("worker", lambda: worker_online(env), env, 300)

@@ -4,6 +4,7 @@ nothing is double, no binary is orphaned, no run stays Running or Pending for mo
 A fault that ends with a run in an unknown state waits for the automation that clears dead runs: 90 seconds and some.
 """
 
+import sqlite3
 import time
 from datetime import datetime, timedelta, timezone
 
@@ -14,8 +15,8 @@ from conftest import SECONDS, wait
 
 @pytest.fixture(autouse=True)
 def recovers(stack):
-    """Every fault begins with a drained window and ends with one that begins after it."""
-    stack.goes_on()
+    """Every fault begins after a drained window and ends with one that begins after it."""
+    wait(stack.windows, 300, lambda: "a first window is drained")
     yield
     stack.fast()
     stack.goes_on()
@@ -94,6 +95,25 @@ def test_redis_away_for_a_minute(stack):
     stack.supervisor("stop", "simulate", "redis")
     time.sleep(60)
     stack.supervisor("start", "redis", "simulate")
+
+
+def test_a_busy_database_fails_no_run(stack, draining):
+    """Another writer holds SQLite most of the time: what began as a read cannot become a write, "database is locked"."""
+    since = datetime.now(timezone.utc)
+    database = sqlite3.connect(stack.state / "prefect/prefect.db", isolation_level=None, timeout=60)
+    while datetime.now(timezone.utc) - since < timedelta(seconds=60):
+        database.execute("BEGIN IMMEDIATE")
+        database.execute("UPDATE work_pool SET description = description")
+        time.sleep(2)
+        database.execute("COMMIT")
+        time.sleep(0.1)
+    database.close()
+    stack.fast()
+    assert stack.finished(draining)["type"] == "COMPLETED"
+    stack.goes_on()
+    ended = [run for run in stack.runs("FAILED", "CRASHED") if datetime.fromisoformat(run["end_time"]) > since]
+    assert ended == []
+    assert "database is locked" in (stack.state / "logs/server.log").read_text()
 
 
 def test_a_crashed_process_is_started_again(stack):
