@@ -81,7 +81,7 @@ func exactly(limit float64) Bar {
 // tests run: it shows that the step can tell slow from fast, and measures little.
 const (
 	easeSlower = 20 // times the latency
-	easeFewer  = 10 // times fewer in a second
+	easeFewer  = 50 // times fewer in a second
 )
 
 // timed is the bar of a latency or a rate.

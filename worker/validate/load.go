@@ -3,6 +3,7 @@ package validate
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"time"
 
@@ -37,6 +38,7 @@ type loadPlots struct {
 type loadResult struct {
 	*latencies
 	failed    int64
+	unsent    int64 // still due when twice the length was over
 	firstErr  error
 	perSecond []float64 // completions in each whole second
 	seconds   float64
@@ -97,6 +99,10 @@ func (o openLoad) produce(ctx context.Context, n int, start time.Time, m *meter)
 		if ctx.Err() != nil {
 			return context.Cause(ctx)
 		}
+		if time.Since(start) > 2*o.length { // hopelessly behind
+			m.leave(int64(start.Add(o.length).Sub(due)/every) + 1)
+			return nil
+		}
 		err := o.send(ctx, n)
 		m.note(time.Since(due), err)
 	}
@@ -132,6 +138,12 @@ func (m *meter) note(took time.Duration, err error) {
 	}
 	m.result.note(took)
 	m.second.note(took)
+}
+
+func (m *meter) leave(unsent int64) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.result.unsent += unsent
 }
 
 // tick closes a second each second.
@@ -175,10 +187,17 @@ func (m *meter) close(seconds float64) {
 // rate is the mean of completions per second.
 func (r *loadResult) rate() float64 { return float64(r.TotalCount()) / r.seconds }
 
-// trouble describes what failed, in words; empty when nothing did.
+// missed is how many sends did not succeed.
+func (r *loadResult) missed() float64 { return float64(r.failed + r.unsent) }
+
+// trouble describes what did not succeed, in words; empty when nothing did.
 func (r *loadResult) trouble() string {
-	if r.failed == 0 {
-		return ""
+	var said []string
+	if r.failed > 0 {
+		said = append(said, fmt.Sprintf("%d failed, the first: %v", r.failed, r.firstErr))
 	}
-	return fmt.Sprintf("%d failed, the first: %v", r.failed, r.firstErr)
+	if r.unsent > 0 {
+		said = append(said, fmt.Sprintf("%d were never sent, for lack of answers to those before", r.unsent))
+	}
+	return strings.Join(said, "; ")
 }

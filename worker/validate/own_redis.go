@@ -60,7 +60,7 @@ func (s *Session) startRedis(ctx context.Context, name string, options ...string
 	if err != nil {
 		return nil, err
 	}
-	return o, o.connect()
+	return o, nil
 }
 
 // redisOptions writes the configuration file and returns the command line's
@@ -97,7 +97,8 @@ func (o *ownRedis) start(ctx context.Context) (time.Duration, error) {
 	for {
 		answer := client.Ping(limited).Err()
 		if answer == nil {
-			return time.Since(began), nil
+			took := time.Since(began)
+			return took, o.connect() // connections to the process before are dead
 		}
 		select {
 		case <-time.After(2 * time.Millisecond):
@@ -110,6 +111,9 @@ func (o *ownRedis) start(ctx context.Context) (time.Duration, error) {
 }
 
 func (o *ownRedis) connect() (err error) {
+	if err := o.disconnect(); err != nil {
+		return err
+	}
 	o.redis = redis.NewClient(&redis.Options{Addr: o.address, Protocol: 2, PoolSize: 64, DisableIdentity: true})
 	o.stream, err = stream.Open(stream.Config{URL: o.url()})
 	return err
@@ -135,10 +139,16 @@ func (o *ownRedis) close() error {
 	if o.child != nil {
 		o.child.kill()
 	}
+	return o.disconnect()
+}
+
+func (o *ownRedis) disconnect() error {
 	if o.redis == nil {
 		return nil
 	}
-	return errors.Join(o.redis.Close(), o.stream.Close())
+	err := errors.Join(o.redis.Close(), o.stream.Close())
+	o.redis, o.stream = nil, nil
+	return err
 }
 
 func (o *ownRedis) tail() string {

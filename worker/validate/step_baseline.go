@@ -18,11 +18,13 @@ const baselineAbout = "Sets and gets keys of 512 bytes with 1 to 50 connections 
 const (
 	baselineValue = 512   // bytes, about an event
 	baselineKeys  = 10000 // that are written again and again
+
+	baselineEvents, baselineQuick = 100_000, 5_000
 )
 
 // baseline measures what a Redis does.
 func baseline(ctx context.Context, s *Session) error {
-	t, err := s.openTarget(ctx)
+	t, err := s.openTarget(ctx, float64(quick(s, baselineEvents, baselineQuick))*eventMemory)
 	if err != nil {
 		return err
 	}
@@ -141,7 +143,7 @@ func (b *baselineRun) hammer(ctx context.Context, connections int, length time.D
 
 // memory adds events to the five streams and looks at what they take.
 func (b *baselineRun) memory(ctx context.Context) error {
-	count := quick(b.Session, 100_000, 5_000)
+	count := quick(b.Session, baselineEvents, baselineQuick)
 	before, err := readInfo(ctx, b.target.redis, "memory")
 	if err != nil {
 		return err

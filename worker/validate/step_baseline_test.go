@@ -20,7 +20,7 @@ func TestBaseline(t *testing.T) {
 
 	t.Run("a slow Redis fails", func(t *testing.T) {
 		cfg := trial(t)
-		cfg.Redis = slowly(t, streamtest.Start(t), 30*time.Millisecond)
+		cfg.Redis = slowly(t, streamtest.Start(t), 100*time.Millisecond)
 		report, err := execute(t, "baseline", cfg)
 		failed := failures(report)
 		if !errors.Is(err, ErrFailed) || !slices.Contains(failed, "SET, one connection") || !slices.Contains(failed, "sustained, P50") {

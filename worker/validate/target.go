@@ -23,7 +23,9 @@ const (
 	ownerKey    = trialPrefix + "owner"
 	// mostFilled is how full a Redis may be that is tried while it works: trials
 	// must not be what pushes it over its limit.
-	mostFilled = 60 // percent
+	mostFilled = 80 // percent
+	// eventMemory is what an event takes in Redis, in bytes, with room to spare.
+	eventMemory = 700
 )
 
 // target is the Redis that a step tries: one of its own, or a given one.
@@ -34,8 +36,8 @@ type target struct {
 }
 
 // openTarget starts a Redis, or takes the given one after making sure that the
-// trial's keys are nobody's.
-func (s *Session) openTarget(ctx context.Context) (*target, error) {
+// trial's keys are nobody's, and that there is room for the bytes that it needs.
+func (s *Session) openTarget(ctx context.Context, needs float64) (*target, error) {
 	if s.cfg.Redis == "" {
 		own, err := s.startRedis(ctx, "redis")
 		if err != nil {
@@ -55,7 +57,7 @@ func (s *Session) openTarget(ctx context.Context) (*target, error) {
 		return nil, err
 	}
 	s.cleanup(func(context.Context) error { return t.stream.Close() })
-	if err := t.claim(ctx); err != nil {
+	if err := t.claim(ctx, needs); err != nil {
 		return nil, err
 	}
 	s.cleanup(t.clear)
@@ -64,13 +66,14 @@ func (s *Session) openTarget(ctx context.Context) (*target, error) {
 
 // claim makes the trial's keys ours, or refuses: streams of somebody else, or of
 // a trial that runs, are left alone.
-func (t *target) claim(ctx context.Context) error {
+func (t *target) claim(ctx context.Context, needs float64) error {
 	state, err := readInfo(ctx, t.redis)
 	if err != nil {
 		return fmt.Errorf("%w: %w", ErrUnready, err)
 	}
-	if share := state.memoryShare(); share > mostFilled {
-		return fmt.Errorf("%w: this Redis is %.0f %% full, and a trial could push out what waits in it: drain it, or leave --redis-url out", ErrForeign, share)
+	if limit := state.number("maxmemory"); limit > 0 && state.number("used_memory")+needs > limit*mostFilled/100 {
+		return fmt.Errorf("%w: this Redis is %.0f %% full, and the trial's %.0f MB could push out what waits in it: drain it, or leave --redis-url out",
+			ErrForeign, state.memoryShare(), needs/1e6)
 	}
 	found, err := t.keys(ctx)
 	if err != nil {

@@ -140,7 +140,11 @@ func givenRedisFlags() []cli.Flag {
 
 // stepFlags lists what each step can be told.
 var stepFlags = map[string][]cli.Flag{
-	"baseline": givenRedisFlags(),
+	"baseline":    givenRedisFlags(),
+	"capacity":    ownRedisFlags(),
+	"pressure":    ownRedisFlags(),
+	"persistence": ownRedisFlags(),
+	"throughput":  givenRedisFlags(),
 	"monitoring": {
 		&cli.StringFlag{Name: "prometheus-url", Value: "http://127.0.0.1:9090", Usage: "`URL` of Prometheus"},
 		&cli.StringFlag{Name: "alertmanager-url", Value: "http://127.0.0.1:9093", Usage: "`URL` of Alertmanager; empty skips it"},
