@@ -34,14 +34,26 @@ type Check struct {
 
 // Seen is the answer in words.
 func (c Check) Seen() string {
+	if aside := c.Aside(); aside != "" {
+		return c.Measured() + " (" + aside + ")"
+	}
+	return c.Measured()
+}
+
+// Measured is the value, or the whole answer where there is none.
+func (c Check) Measured() string {
 	if c.Value == nil {
 		return c.Detail
 	}
-	seen := Number(*c.Value, c.Unit)
-	if c.Detail != "" {
-		seen += " (" + c.Detail + ")"
+	return Number(*c.Value, c.Unit)
+}
+
+// Aside is what else was seen beside the value.
+func (c Check) Aside() string {
+	if c.Value == nil {
+		return ""
 	}
-	return seen
+	return c.Detail
 }
 
 // Criterion is a measured value and the bar that it must clear.

@@ -20,10 +20,14 @@ func machine() []Fact {
 	if unix.Uname(&name) == nil {
 		facts = append(facts, Fact{"kernel", unix.ByteSliceToString(name.Sysname[:]) + " " + unix.ByteSliceToString(name.Release[:])})
 	}
-	if text, err := os.ReadFile("/proc/loadavg"); err == nil {
-		facts = append(facts, Fact{"load before", strings.Join(strings.Fields(string(text))[:3], " ")})
-	}
 	return facts
+}
+
+// loadAverage is what else the machine did: the load of the last 1, 5 and 15 minutes.
+func loadAverage() string {
+	text, _ := os.ReadFile("/proc/loadavg")
+	fields := strings.Fields(string(text))
+	return strings.Join(fields[:min(3, len(fields))], " ")
 }
 
 // proc returns the first value of a name in a file of /proc.

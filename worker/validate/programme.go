@@ -78,3 +78,20 @@ func (p Programme) print(r Report) error {
 	defer fmt.Fprintln(p.Out)
 	return r.WriteTable(p.Out)
 }
+
+// Join is one result of the steps of several, as if they had run here, one after
+// the other.
+func Join(version string, all []Result) Result {
+	joined := Result{Version: version, Start: all[0].Start, Machine: all[0].Machine}
+	for _, r := range all {
+		if joined.Machine == nil {
+			joined.Machine = r.Machine
+		}
+		joined.Seconds += r.Seconds
+		joined.Reports = append(joined.Reports, r.Reports...)
+	}
+	if joined.Machine == nil {
+		joined.Machine = machine()
+	}
+	return joined
+}

@@ -113,7 +113,9 @@ type Fact struct {
 func Execute(ctx context.Context, step Step, cfg Config) (Report, error) {
 	s := newSession(step, cfg)
 	defer s.bars.stop()
+	s.fact("load before", "%s", loadAverage())
 	err := step.Run(ctx, s)
+	s.fact("load after", "%s", loadAverage())
 	if ctx.Err() != nil {
 		err = context.Cause(ctx)
 	}

@@ -44,7 +44,7 @@ Examples:
 	for _, step := range validate.Steps() {
 		command.Subcommands = append(command.Subcommands, stepCommand(step))
 	}
-	command.Subcommands = append(command.Subcommands, allCommand(), listCommand())
+	command.Subcommands = append(command.Subcommands, allCommand(), listCommand(), compareCommand(), renderCommand())
 	return command
 }
 
@@ -99,6 +99,55 @@ func listCommand() *cli.Command {
 				fmt.Fprintf(table, "%s\t%s\t%s\t%s\n", s.Name, about(s.Takes), about(s.Quick), s.Usage)
 			}
 			return table.Flush()
+		},
+	}
+}
+
+func compareCommand() *cli.Command {
+	return &cli.Command{
+		Name: "compare", Usage: "what changed between two reports", ArgsUsage: "A B",
+		Description: "A and B are folders of reports, or their report.json. Exit code 4: a check that passed in A fails in B.",
+		Action: func(c *cli.Context) error {
+			if c.NArg() != 2 {
+				return usage("validate compare needs two reports, like reports/20261125T100000Z reports/20261126T100000Z")
+			}
+			a, err := validate.Read(c.Args().Get(0))
+			if err != nil {
+				return usage("%w", err)
+			}
+			b, err := validate.Read(c.Args().Get(1))
+			if err != nil {
+				return usage("%w", err)
+			}
+			changes := validate.Compare(a, b)
+			for _, change := range changes {
+				if change.Worse() {
+					err = fmt.Errorf("%w: %s: %s passed in A and fails in B", validate.ErrFailed, change.Step, change.Name)
+				}
+			}
+			return errors.Join(err, validate.WriteChanges(c.App.Writer, changes))
+		},
+	}
+}
+
+func renderCommand() *cli.Command {
+	return &cli.Command{
+		Name: "render", Usage: "one report of steps that ran one by one", ArgsUsage: "JSON…",
+		Description: "Reads reports, or what `validate STEP --output json` printed, and writes one report of all their steps.",
+		Flags:       []cli.Flag{&cli.StringFlag{Name: "report", Value: "./reports", Usage: "`FOLDER` to write report.html, report.md and report.json to"}},
+		Action: func(c *cli.Context) error {
+			var all []validate.Result
+			for _, place := range c.Args().Slice() {
+				result, err := validate.Read(place)
+				if err != nil {
+					return usage("%w", err)
+				}
+				all = append(all, result)
+			}
+			if len(all) == 0 {
+				return usage("validate render needs files, like capacity.json throughput.json; flags stand before them")
+			}
+			return validate.Join(version, all).Write(c.String("report"))
 		},
 	}
 }
