@@ -25,6 +25,9 @@ KNOBS = {"WINDOW": "1m", "PREFECT_PORT": "14200", "GRAFANA_PORT": "13000", "PROM
 # A machine that does everything at once is slow.
 PATIENCE = int(os.environ.get("PATIENCE") or 600)
 
+# All but `deploy`, which ends.
+LONG_RUNNING = ("redis", "server", "worker", "simulate", "exporter", "redis-exporter", "prometheus", "alertmanager", "grafana")
+
 # Takes what Alertmanager posts to Slack, and prints it.
 RECEIVER = """
 import http.server
@@ -99,8 +102,20 @@ class Stack:
     def wait_for_files(self, more_than: int, seconds: int = PATIENCE) -> None:
         wait_for("more files", lambda: len(self.files()) > more_than, seconds)
 
+    def receive_slack(self) -> None:
+        """Something that takes the messages. It comes back as the stack does when the engine restarts."""
+        self.sh("docker", "rm", "-f", "slack", check=False)
+        self.sh("docker", "run", "-d", "--name", "slack", "--restart", "always", "--network", "datawriter_back", "--network-alias", "slack",
+                "python:3.12-slim-bookworm", "python", "-c", RECEIVER)
+
     def slack(self) -> list[dict]:
         return [json.loads(line) for line in self.sh("docker", "logs", "slack").splitlines() if line]
+
+    def slack_titles(self, since: float) -> list[str]:
+        """Of messages about something that fires, each once."""
+        lines = self.sh("docker", "logs", "--since", f"{since:.0f}", "slack").splitlines()
+        titles = [json.loads(line)["attachments"][0]["title"] for line in lines if line]
+        return list(dict.fromkeys(title.split(": ", 2)[-1] for title in titles if "Resolved" not in title))
 
 
 def ask(url: str, question: dict | None = None, headers: dict | None = None, method: str = "GET"):
@@ -120,6 +135,10 @@ def wait_for(what: str, ready, seconds: int = PATIENCE) -> float:
             pass
         time.sleep(1)
     raise AssertionError(f"no {what} after {seconds} seconds")
+
+
+def engine(action: str) -> None:
+    lab("engine-" + action)
 
 
 def lab(*action: str) -> None:

@@ -1,7 +1,7 @@
 #!/bin/bash
 # A private Docker engine with stand-ins for the images that docker-compose.yml names, for machines that reach no
 # image registry.
-#   lab.sh LAB_DIR up | down | restart       LAB_DIR: folder of the lab's own scripts
+#   lab.sh LAB_DIR up | down | engine-stop | engine-kill | engine-start      LAB_DIR: folder of the lab's own scripts
 # After `up`, the engine is where `. LAB_DIR/env.sh` says.
 set -euo pipefail
 root=$(cd "$(dirname "$0")/../.." && pwd)
@@ -43,11 +43,17 @@ case $2 in
       "$lab/standins.sh" redis prometheus alertmanager redis_exporter python golang grafana
     tag ;;
   down) "$lab/dockerd-down.sh" ;;
-  # As a reboot of the host: the engine ends with all containers, and starts them again by their restart policies.
-  restart)
+  # As at the shutdown of a host: the engine ends with all containers, and its start starts those that may restart.
+  engine-stop)
     pid=$(cat "$LAB/run/docker.pid")
     kill "$pid"
-    while kill -0 "$pid" 2> /dev/null; do sleep 0.2; done
-    "$lab/dockerd-up.sh" | tail -1 ;;
-  *) echo "lab.sh LAB_DIR up | down | restart" >&2; exit 2 ;;
+    while kill -0 "$pid" 2> /dev/null; do sleep 0.2; done ;;
+  # As at a power cut, but for what the kernel has not written yet.
+  engine-kill)
+    pid=$(cat "$LAB/run/docker.pid")
+    containers=$(docker ps -q | xargs docker inspect --format '{{.State.Pid}}')
+    kill -9 "$pid" $containers
+    while kill -0 "$pid" 2> /dev/null; do sleep 0.2; done ;;
+  engine-start) "$lab/dockerd-up.sh" | tail -1 ;;
+  *) echo "lab.sh LAB_DIR up | down | engine-stop | engine-kill | engine-start" >&2; exit 2 ;;
 esac

@@ -1,20 +1,21 @@
-"""docker-compose.yml as it is: up, safe, hurt, down and up again, moved; nothing lost, nothing twice.
+"""docker-compose.yml as it is: up, safe, watched, down and up again, moved; nothing lost, nothing twice.
 
 The tests stand in the order in which they run, on one stack.
 """
 
+import base64
 import json
+import os
 import re
+import shutil
 import subprocess
-import time
 import urllib.error
 from pathlib import Path
 
 import pytest
 
-from conftest import KNOBS, LAB, RECEIVER, ROOT, ask, lab, wait_for
+from conftest import KNOBS, LAB, LONG_RUNNING, ROOT, ask, wait_for
 
-LONG_RUNNING = ("redis", "server", "worker", "simulate", "exporter", "redis-exporter", "prometheus", "alertmanager", "grafana")
 OURS = ("datawriter:local", "datawriter-prefect:local")
 
 
@@ -22,12 +23,22 @@ def say(text: str) -> None:
     print(f"\n    {text}", flush=True)
 
 
+@pytest.mark.parametrize("override", ["", "own-redis", "postgres", "tls"])
+def test_the_file_and_its_overrides_are_clean(stack, override):
+    """With OLD_COMPOSE=…/docker-compose also by that version."""
+    files = ["-f", "docker-compose.yml"] + (["-f", f"deployments/compose/{override}.yml"] if override else [])
+    for compose in filter(None, ("docker compose", os.environ.get("OLD_COMPOSE"))):
+        done = subprocess.run([*compose.split(), *files, "--profile", "*", "config", "--quiet"], cwd=stack.folder,
+                              env=stack.environ | {"DOMAIN": "example.org", "EMAIL": "me@example.org"}, capture_output=True, text=True)
+        assert (done.returncode, done.stdout + done.stderr) == (0, ""), compose
+
+
 def test_one_command_brings_everything_up(stack):
     stack.compose("build", "--quiet")
     say(f"cold, images built: ready after {stack.up():.0f} s")
-    stack.sh("docker", "run", "-d", "--name", "slack", "--network", "datawriter_back", "--network-alias", "slack",
-             "python:3.12-slim-bookworm", "python", "-c", RECEIVER)
+    stack.receive_slack()
     wait_for("files", lambda: len(stack.files()) >= 5)
+    say("images: " + ", ".join(stack.sh("docker", "images", "--format", "{{.Repository}} {{.Size}}", image).strip() for image in OURS))
 
 
 def test_prefect_plans_and_runs(stack):
@@ -38,7 +49,7 @@ def test_prefect_plans_and_runs(stack):
     assert "<html" in with_page.lower()
 
 
-def test_every_target_is_up_and_every_panel_answers(stack):
+def test_every_target_is_up_and_every_dashboard_is_there(stack):
     def down():
         return [t["scrapePool"] for t in stack.prometheus("targets")["activeTargets"] if t["health"] != "up"]
 
@@ -47,12 +58,8 @@ def test_every_target_is_up_and_every_panel_answers(stack):
     assert jobs == {"prometheus", "alertmanager", "redis", "datawriter", "prefect"}
     grafana = f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}"
     boards = sorted(path.stem for path in (ROOT / "deployments/grafana/dashboards").glob("*.json"))
-    assert len(ask(grafana + "/api/search")) == len(boards)
-    if LAB:
-        check = ["python3", str((ROOT / LAB).resolve() / "check_dashboards.py"), grafana]
-        said = stack.sh(*check, *map(str, (ROOT / "deployments/grafana/dashboards").glob("*.json")), check=False)
-        say(said.strip().splitlines()[-1])
-        assert "ERROR" not in said, said
+    login = base64.b64encode(("admin:" + stack.secret("grafana_admin")).encode()).decode()
+    assert len(ask(grafana + "/api/search", headers={"Authorization": "Basic " + login})) == len(boards)
 
 
 def test_only_loopback_listens(stack):
@@ -102,10 +109,27 @@ def test_nobody_answers_without_the_password(stack):
             ask(f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}/api/search")
 
 
+@pytest.mark.parametrize("user, may, may_not", [
+    ("producer", "XADD bluesky:{posts} 1-1 event x", "XRANGE bluesky:{posts} - + COUNT 1"),
+    ("drainer", "XLEN bluesky:{posts}", "XADD bluesky:{posts} * event x"),
+    ("exporter", "XINFO STREAM bluesky:{posts}", "XDEL bluesky:{posts} 1-1"),
+    ("metrics", "INFO memory", "XRANGE bluesky:{posts} - + COUNT 1"),
+    ("health", "PING", "INFO memory"),
+    ("admin", "CONFIG GET maxmemory", None),
+])
+def test_a_user_of_redis_does_its_work_and_no_more(stack, user, may, may_not):
+    """That the server knows its users (an entry as old as 1-1 is refused for that alone); TestNoUserOfRedisCanDoMore tries everything that each must not."""
+    login = ["exec", "-T", "-e", "REDISCLI_AUTH=" + stack.secret("redis_" + user).strip(), "redis", "redis-cli", "--user", user]
+    assert not re.search("NOPERM|WRONGPASS|NOAUTH", stack.compose(*login, *may.split()))
+    if may_not:
+        for command in (may_not, "CONFIG GET requirepass", "FLUSHALL", "ACL LIST"):
+            assert "NOPERM" in stack.compose(*login, *command.split()), command
+
+
 def test_no_secret_is_seen_from_outside(stack):
     secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
-               if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_"))}
-    assert len(secrets) == 11
+               if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_", "slack_"))}
+    assert len(secrets) == 13
     places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
               "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
     for image in OURS:
@@ -143,45 +167,12 @@ def test_the_programme_passes(stack, step, arguments):
     wait_for(f"a good validation of {step}", lambda: stack.compose(*command))
 
 
-@pytest.mark.parametrize("service", LONG_RUNNING)
-def test_a_killed_service_comes_back(stack, service):
-    before = stack.inspect(service)["RestartCount"]
-    stack.kill(service)
-    took = wait_for(f"{service} after kill -9", lambda: stack.inspect(service)["RestartCount"] > before and stack.healthy(service), 240)
-    say(f"kill -9 {service}: healthy after {took:.0f} s; alerts: {firing(stack)}")
-
-
-@pytest.mark.parametrize("service", LONG_RUNNING)
-def test_a_paused_service_goes_on(stack, service):
-    stack.compose("pause", service)
-    time.sleep(60)
-    said = firing(stack) if service != "prometheus" else "(not asked)"
-    stack.compose("unpause", service)
-    took = wait_for(f"{service} after a pause", lambda: stack.healthy(service), 240)
-    say(f"paused {service} for a minute: {said}; healthy {took:.0f} s later")
-
-
-def firing(stack) -> str:
-    try:
-        alerts = stack.prometheus("alerts")["alerts"]
-    except OSError:
-        return "(Prometheus away)"
-    return ", ".join(sorted({a["labels"]["alertname"] for a in alerts if a["state"] == "firing"} - {"Watchdog"})) or "none"
-
-
-def test_after_all_that_nothing_is_lost_or_twice(stack):
-    stack.wait_for_files(len(stack.files()))
-    found = stack.verify()
-    say(f"{found['rows']} rows in {found['files']} files: every promise is kept")
-
-
-@pytest.mark.skipif(not LAB, reason="somebody else's engine is not restarted")
-def test_a_restart_of_the_host_in_the_middle_of_a_window(stack):
-    lab("restart")
-    took = wait_for("the stack after a restart of the engine", lambda: all(stack.healthy(service) for service in LONG_RUNNING))
-    say(f"engine restarted: everything healthy after {took:.0f} s")
-    stack.wait_for_files(len(stack.files()))
-    stack.verify()
+@pytest.mark.skipif(not LAB, reason="asks Grafana without a login, as its stand-in allows; validate monitoring asks Prometheus itself")
+def test_every_panel_answers(stack):
+    grafana = f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}"
+    check = ["python3", str((ROOT / LAB).resolve() / "check_dashboards.py"), grafana, *map(str, (ROOT / "deployments/grafana/dashboards").glob("*.json"))]
+    wait_for("a panel query that answers, of each", lambda: stack.sh(*check), 300)
+    say(stack.sh(*check).strip().splitlines()[-1])
 
 
 def test_down_and_up_again_goes_on(stack):
@@ -203,11 +194,30 @@ def test_a_schedule_that_somebody_paused_stays_paused(stack):
     stack.prefect_call("POST", f"/deployments/{of}/resume_deployment")
 
 
+def test_an_upgrade_keeps_data_runs_and_schedules(stack, monkeypatch):
+    deployments, finished, rows = stack.prefect("/deployments/filter", {}), completed(stack), stack.verify()["rows"]
+    monkeypatch.setitem(stack.environ, "VERSION", "next")
+    stack.compose("build", "--quiet")
+    say(f"upgraded in {stack.up():.0f} s")
+    for service in ("server", "worker", "simulate", "exporter"):
+        assert stack.inspect(service)["Config"]["Image"].endswith(":next")
+    assert {d["id"] for d in stack.prefect("/deployments/filter", {})} == {d["id"] for d in deployments}
+    assert {run["id"] for run in finished} <= {run["id"] for run in completed(stack)}
+    stack.wait_for_files(len(stack.files()))
+    assert stack.verify()["rows"] > rows
+
+
 def test_a_backup_moves_to_another_host(stack, tmp_path):
     backup, finished = tmp_path / "backup", completed(stack)
     stack.sh("deployments/backup/backup.sh", str(backup))
     rows = stack.verify()["rows"]
+    assert "is running" in refused(stack, backup)
+    stack.compose("--profile", "*", "down")
+    assert "is not empty" in refused(stack, backup)
     stack.compose("--profile", "*", "down", "-v")
+    cut_off = tmp_path / "cut off"
+    shutil.copytree(backup, cut_off, ignore=shutil.ignore_patterns("SHA256SUMS"))
+    assert "was cut off" in refused(stack, cut_off)
     stack.sh("deployments/backup/restore.sh", str(backup))
     stack.up()
     assert stack.verify()["rows"] > 0
@@ -215,6 +225,12 @@ def test_a_backup_moves_to_another_host(stack, tmp_path):
     found = stack.verify()
     say(f"restored: {found['rows']} rows, {rows} before")
     assert {run["id"] for run in finished} <= {run["id"] for run in completed(stack)}
+
+
+def refused(stack, backup: Path) -> str:
+    done = subprocess.run(["deployments/backup/restore.sh", backup], cwd=stack.folder, env=stack.environ, capture_output=True, text=True)
+    assert done.returncode != 0
+    return done.stderr
 
 
 def completed(stack) -> list[dict]:
