@@ -4,6 +4,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 )
@@ -28,6 +29,22 @@ func TestPrometheusTakesTheConfigurationOfDockerCompose(t *testing.T) {
 
 func TestAlertmanagerTakesTheRouteToNobody(t *testing.T) {
 	ask(t, "compose/alertmanager", amtool, "check-config", "nobody.yml")
+}
+
+// An image is built of what .dockerignore lets through, and the program does not
+// compile without the files that it carries.
+func TestTheImagesHaveWhatTheProgramCarries(t *testing.T) {
+	let := strings.Split(read(t, "../.dockerignore"), "\n")
+	carried := strings.Fields(ask(t, ".", []string{"go"}, "list", "-f", `{{join .EmbedFiles "\n"}}`, "."))
+	if len(carried) == 0 {
+		t.Fatal("the package carries no file")
+	}
+	for _, file := range carried {
+		folder, _, _ := strings.Cut(file, "/")
+		if !slices.Contains(let, "!deployments/"+folder) {
+			t.Errorf("%s is kept from the images: .dockerignore has no line !deployments/%s", file, folder)
+		}
+	}
 }
 
 func TestSecretsAreMadeOnceAndFollowTheirPasswords(t *testing.T) {

@@ -186,12 +186,19 @@ def test_down_and_up_again_goes_on(stack):
     assert stack.verify()["rows"] > rows
 
 
-def test_a_schedule_that_somebody_paused_stays_paused(stack):
-    of = next(d["id"] for d in stack.prefect("/deployments/filter", {}) if d["name"] == "verify-day")
-    stack.prefect_call("POST", f"/deployments/{of}/pause_deployment")
+def test_what_somebody_switched_off_stays_off(stack):
+    """A deployment that is paused, and one of which the schedule alone is off."""
+    of = {d["name"]: d for d in stack.prefect("/deployments/filter", {})}
+    paused, unscheduled = (f"/deployments/{of[name]['id']}" for name in ("drain-window", "verify-day"))
+    schedule = f"{unscheduled}/schedules/{of['verify-day']['schedules'][0]['id']}"
+    stack.prefect_call("POST", paused + "/pause_deployment")
+    stack.prefect_call("PATCH", schedule, {"active": False})
     stack.up()
-    assert stack.prefect_call("GET", f"/deployments/{of}")["paused"]
-    stack.prefect_call("POST", f"/deployments/{of}/resume_deployment")
+    assert stack.prefect_call("GET", paused)["paused"] and not stack.prefect_call("GET", unscheduled)["paused"]
+    assert [s["active"] for s in stack.prefect_call("GET", unscheduled)["schedules"]] == [False]
+    stack.prefect_call("POST", paused + "/resume_deployment")
+    for now in stack.prefect_call("GET", unscheduled)["schedules"]:
+        stack.prefect_call("PATCH", f"{unscheduled}/schedules/{now['id']}", {"active": True})
 
 
 def test_an_upgrade_keeps_data_runs_and_schedules(stack, monkeypatch):

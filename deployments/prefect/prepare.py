@@ -92,11 +92,24 @@ def deploy(length: str) -> None:
         if deployment["name"] in ("drain-window", "backfill"):
             deployment["parameters"] = {"length": length}
     content["deployments"][0]["schedules"][0]["interval"] = int(length[:-1]) * UNITS[length[-1]]
+    leave_off(content["deployments"])
     with tempfile.NamedTemporaryFile("w", suffix=".yaml") as file:
         yaml.safe_dump(content, file)
         file.flush()
         prefect = [sys.executable, "-m", "prefect", "--no-prompt"]
         subprocess.run([*prefect, "deploy", "--all", "--prefect-file", file.name], check=True, stdout=subprocess.DEVNULL)
+
+
+def leave_off(deployments: list[dict]) -> None:
+    """What somebody paused or switched off stays so: `prefect deploy` would switch it on."""
+    with get_client(sync_client=True) as client:
+        present = {deployment.name: deployment for deployment in client.read_deployments()}
+    for deployment in deployments:
+        if found := present.get(deployment["name"]):
+            deployment["paused"] = found.paused
+            if found.schedules and not any(schedule.active for schedule in found.schedules):
+                for schedule in deployment["schedules"]:
+                    schedule["active"] = False
 
 
 if __name__ == "__main__":
