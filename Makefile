@@ -27,10 +27,10 @@ test-go: redis engines ## the program, against real servers
 	$(GO) test -timeout 30m -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
 	$(GO) test -timeout 30m ./worker/cmd/... # they start the program as processes, which the detector would not see into
 
-test-monitoring: redis build ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
+test-monitoring: redis ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
 	deployments/tools.sh
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(GO) test -timeout 30m ./deployments/...
+	$(GO) test -timeout 30m -parallel 8 ./deployments/... # they wait more than they work
 
 lint: ## go vet and golangci-lint
 	$(GO) vet ./...

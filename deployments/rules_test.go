@@ -50,6 +50,7 @@ func TestPrometheusTakesItsConfiguration(t *testing.T) {
 
 // Thresholds: fires above, silent below, resolves. The cases stand in the files.
 func TestRules(t *testing.T) {
+	t.Parallel()
 	for _, name := range glob(t, "prometheus/tests/*_test.yml") {
 		t.Run(filepath.Base(name), func(t *testing.T) {
 			t.Parallel()

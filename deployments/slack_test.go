@@ -70,9 +70,9 @@ type slack struct {
 
 	mu         sync.Mutex
 	status     int // of the answer; 0 means that it takes the message
-	refused    int
+	refusals   []time.Time
 	deliveries []delivery
-	arrived    chan struct{} // closed and renewed with each delivery
+	arrived    chan struct{} // closed and renewed with each delivery and refusal
 }
 
 func startSlack(t testing.TB) *slack {
@@ -94,7 +94,9 @@ func (s *slack) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if s.status != 0 || strings.HasPrefix(r.URL.Path, "/gone") {
-		s.refused++
+		s.refusals = append(s.refusals, time.Now())
+		close(s.arrived)
+		s.arrived = make(chan struct{})
 		if s.status == http.StatusTooManyRequests {
 			w.Header().Set("Retry-After", "1")
 		}
@@ -124,6 +126,25 @@ func (s *slack) since(channel string, after time.Time) []delivery {
 		}
 	}
 	return found
+}
+
+// awaitRefusal returns when the first message after a time was not taken.
+func (s *slack) awaitRefusal(t testing.TB, what string, after time.Time, limit time.Duration) time.Time {
+	t.Helper()
+	deadline := time.After(limit)
+	for {
+		s.mu.Lock()
+		arrived, all := s.arrived, slices.Clone(s.refusals)
+		s.mu.Unlock()
+		if i := slices.IndexFunc(all, after.Before); i >= 0 {
+			return all[i]
+		}
+		select {
+		case <-arrived:
+		case <-deadline:
+			t.Fatalf("%s: no message came within %s", what, limit)
+		}
+	}
 }
 
 // firing returns the newest message of a channel that tells of an alert, if it

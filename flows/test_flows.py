@@ -17,6 +17,7 @@ sys.path.insert(0, str(Path(__file__).parent))
 
 import backfill
 import binary
+import daily_summary
 import drain_window
 import report
 import verify_day
@@ -226,6 +227,43 @@ def test_verify_day_asks_for_the_day_before_its_slot(fake, slot, monkeypatch, tm
     assert "- hash: a.parquet row 7 differs" in written["verified-day"]
 
 
+SUMMARY = {"text": "Daily summary of 2026-11-22: 1,200 rows", "attachments": [{"text": "```\nkind   rows\n```\nslowest window: 1.2 s"}]}
+
+
+@pytest.fixture
+def summary(monkeypatch, flow):
+    """The body of daily-summary; returns its state and the artifacts that it wrote."""
+    written = {}
+    task = SimpleNamespace(with_options=lambda name: drain_window.drain)  # which is a plain function here
+    monkeypatch.setattr(daily_summary, "drain", task)
+    monkeypatch.setattr(daily_summary, "get_run_logger", lambda: LOG)
+    monkeypatch.setattr(daily_summary, "create_markdown_artifact", lambda text, key, description: written.update({key: text}))
+    return lambda **parameters: (daily_summary.daily_summary.fn(**parameters), written)
+
+
+def test_the_summary_is_of_the_day_before_its_slot(fake, slot, summary, tmp_path):
+    slot("2026-11-23T00:30:00+00:00")
+    fake(f"open({str(tmp_path / 'arguments')!r}, 'w').write(' '.join(sys.argv[1:])); {answer(0, SUMMARY)}")
+    state, written = summary(data="/data")
+    assert (state.is_completed(), state.message) == (True, SUMMARY["text"])
+    assert (tmp_path / "arguments").read_text() == "report --day 2026-11-22 --output slack --data /data"
+    assert written == {"daily-summary": f"# {SUMMARY['text']}\n\n{SUMMARY['attachments'][0]['text']}"}
+
+
+@pytest.mark.parametrize("code, says", [(2, "there is no archive"), (75, "Slack is away")])
+def test_a_summary_that_was_not_sent_fails(fake, summary, code, says):
+    fake(answer(code, None, f"datawriter: {says}\n"))
+    state, written = summary(day="2026-11-22")
+    assert state.is_failed() and says in state.message
+    assert written == {}
+
+
+def test_a_summary_that_was_sent_needs_no_artifact(fake, summary, monkeypatch):
+    fake(answer(0, SUMMARY))
+    monkeypatch.setattr(daily_summary, "create_markdown_artifact", lambda *_, **__: 1 / 0)
+    assert summary(day="2026-11-22")[0].is_completed()
+
+
 def test_backfill_names_every_window_of_the_range():
     assert list(backfill.windows("2026-11-22T23:50Z", "2026-11-23T00:05Z", "5m")) == [
         "2026-11-22T23:50:00Z/5m", "2026-11-22T23:55:00Z/5m", "2026-11-23T00:00:00Z/5m"]
@@ -245,6 +283,7 @@ def test_backfill_refuses_a_range_that_cannot_be_meant(start, end, says):
     (drain_window.drain_window, {"window": "2026-11-23 10:05"}),
     (drain_window.drain_window, {"length": "five minutes"}),
     (verify_day.verify_day, {"day": "23.11.2026"}),
+    (daily_summary.daily_summary, {"day": "yesterday"}),
     (backfill.backfill, {"start": "2026-11-23", "end": "2026-11-23T00:00Z"}),
 ])
 def test_the_run_form_refuses_what_the_flow_cannot_use(flow, wrong):
@@ -253,7 +292,7 @@ def test_the_run_form_refuses_what_the_flow_cannot_use(flow, wrong):
 
 
 def test_every_parameter_is_described_in_the_run_form():
-    for flow in (drain_window.drain_window, verify_day.verify_day, backfill.backfill):
+    for flow in (drain_window.drain_window, verify_day.verify_day, daily_summary.daily_summary, backfill.backfill):
         for name, schema in flow.parameters.model_dump()["properties"].items():
             assert schema.get("description"), f"{flow.name}: {name}"
 

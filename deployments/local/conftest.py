@@ -1,11 +1,13 @@
 """A whole stack for the tests: `stack.py up` with ports and folders of its own, and ways to hurt it."""
 
+import http.server
 import json
 import os
 import signal
 import socket
 import subprocess
 import sys
+import threading
 import time
 import urllib.error
 import urllib.request
@@ -37,6 +39,8 @@ class Stack:
         self.state = folder / "state"
         self.data = self.state / "data"
         self.port, self.redis_port = free_port(), free_port()
+        self.watching = {name: str(free_port()) for name in ("EXPORTER_PORT", "REDIS_EXPORTER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")}
+        self.slack = Slack(folder / "slack")
         self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
         self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
         self.binary = ROOT / "bin/datawriter"
@@ -46,7 +50,8 @@ class Stack:
         wrapper.chmod(0o755)
         self.env = os.environ | {
             "STATE": str(self.state), "PREFECT_PORT": str(self.port), "REDIS_PORT": str(self.redis_port),
-            "WINDOW": f"{SECONDS}s", "RATE": "1500", "DETACH": "1", "BIN_DIR": str(wrapper.parent)} | settings
+            "WINDOW": f"{SECONDS}s", "RATE": "1500", "DETACH": "1", "BIN_DIR": str(wrapper.parent), "SLACK": str(self.slack.folder)
+        } | self.watching | settings
 
     def command(self, verb: str) -> subprocess.CompletedProcess:
         done = subprocess.run([sys.executable, str(ROOT / "deployments/local/stack.py"), verb],
@@ -191,6 +196,30 @@ class Stack:
         done = subprocess.run([self.binary, "verify", "--window", window, "--data", self.data, "--redis-url", self.redis_url],
                               capture_output=True, text=True)
         assert done.returncode == 0, done.stdout + done.stderr
+
+
+class Slack(http.server.ThreadingHTTPServer):
+    """Takes what is sent to the webhook whose URL stands in its folder."""
+
+    daemon_threads = True
+
+    def __init__(self, folder: Path) -> None:
+        super().__init__(("127.0.0.1", 0), Slack.Webhook)
+        self.messages: list[dict] = []
+        self.folder = folder
+        folder.mkdir()
+        (folder / "slack_url").write_text(f"http://127.0.0.1:{self.server_port}/services/first")
+        threading.Thread(target=self.serve_forever, daemon=True).start()
+
+    class Webhook(http.server.BaseHTTPRequestHandler):
+        def do_POST(self) -> None:
+            self.server.messages.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_) -> None:
+            pass
 
 
 @pytest.fixture(scope="module")

@@ -4,7 +4,7 @@ VENV := $(CURDIR)/.venv
 
 .PHONY: up down status test-flows e2e faults browser cost growth flows-requirements
 
-up: build venv redis ## run everything here: WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… DETACH=1
+up: build venv redis ## run everything here: WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
 	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
 
 down: ## end what `make up` started
@@ -31,6 +31,7 @@ test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, 
 	$(VENV)/bin/python -m pytest -q flows
 
 e2e: build redis $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
+	deployments/tools.sh
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
 
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)

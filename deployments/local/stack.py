@@ -18,6 +18,8 @@ from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import monitoring
+
 ROOT = Path(__file__).resolve().parents[2]
 HERE = Path(__file__).resolve().parent
 VENV = Path(sys.prefix)
@@ -58,7 +60,7 @@ def settings(given) -> dict[str, str]:
     )
     env["OWN_REDIS"] = "" if given.get("REDIS_URL") else "yes"
     env["DATAWRITER_REDIS_URL"] = given.get("REDIS_URL") or f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
-    return env
+    return env | monitoring.settings(given, env)
 
 
 def read_env(path: Path) -> dict[str, str]:
@@ -97,17 +99,15 @@ def check(env: dict[str, str]) -> None:
     if env["OWN_REDIS"]:
         refuse_taken(env["REDIS_PORT"], "Redis", "REDIS_PORT=6380 make up, or use the one that runs there: "
                      f"REDIS_URL=redis://127.0.0.1:{env['REDIS_PORT']}/0 make up")
+    refuse_taken(env["EXPORTER_PORT"], "the exporter", "EXPORTER_PORT=9403 make up")
     for folder in (state / "logs", state / "redis", state / "prefect", Path(env["DATAWRITER_DATA"])):
         folder.mkdir(parents=True, exist_ok=True)
+    monitoring.choose(env)
 
 
 def refuse_taken(port: str, what: str, way_out: str) -> None:
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", int(port)))
-        except OSError as error:
-            raise Refused(f"port {port} of {what} is taken ({error.strerror}). Choose another: {way_out}") from None
+    if not monitoring.free(port):
+        raise Refused(f"port {port} of {what} is taken. Choose another: {way_out}")
 
 
 def start_runner(env: dict[str, str]) -> subprocess.Popen:
@@ -124,6 +124,8 @@ def start_all(env: dict[str, str]) -> None:
         supervisor(env, "start", "redis")
     wait_for("redis", lambda: redis_answers(env["DATAWRITER_REDIS_URL"]), env, 60)
     supervisor(env, "start", "server")
+    watching = env["WATCHING"].split()
+    supervisor(env, "start", *watching)  # they take seconds of the server's minute
     wait_for("server", lambda: call(env, "/health") is True, env, 600)
     prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"], "--stranded", "0"]
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
@@ -131,6 +133,8 @@ def start_all(env: dict[str, str]) -> None:
     wait_for("worker", lambda: worker_online(env), env, 300)
     if env["RATE"] != "0":
         supervisor(env, "start", "simulate")
+    for name in watching:
+        wait_for(name, lambda: monitoring.ready(env, name), env, 120)
     # A healthy port is not enough: a server whose scheduler is dead never runs anything.
     wait_for("server", lambda: future_run(env), env, 300)
 
@@ -259,6 +263,7 @@ datawriter is up after {seconds:.0f} seconds. Every {env['WINDOW']} a window of 
   files        {data}
   logs         {env['STATE']}/logs
   Redis        {redis}   {env['RATE']} mock events a second
+{monitoring.banner(env)}
 
 Ask the files, after the first window (once: {VENV}/bin/pip install duckdb):
   {VENV}/bin/python -c "import duckdb; duckdb.sql('SELECT lang, count(*) AS posts FROM (SELECT unnest(langs) AS lang FROM \\'{data}/2*/*/*/*/posts/*.parquet\\') GROUP BY lang ORDER BY posts DESC').show()"

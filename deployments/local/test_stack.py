@@ -3,10 +3,12 @@
 import json
 import os
 import socket
+import subprocess
 import urllib.request
 from datetime import datetime, timedelta, timezone
 
-from conftest import KINDS, SECONDS, Stack, wait
+import stack as stack_py
+from conftest import KINDS, ROOT, SECONDS, Stack, wait
 
 # A full proof is 12 runs; RUNS=4 is for a machine that has little time.
 RUNS = int(os.environ.get("RUNS") or 12)
@@ -37,6 +39,19 @@ def test_each_run_shows_the_table_of_its_window(stack):
     assert [row["kind"] for row in tables["drained-window"]][-len(KINDS):] == list(KINDS)  # before them, windows it caught up with
     assert any(row["rows"] > 0 for row in tables["recent-windows"])
     assert len(tables["recent-windows"]) >= RUNS
+
+
+def test_everything_is_watched(stack):
+    address = {name: f"http://127.0.0.1:{port}" for name, port in stack.watching.items()}
+    command = [stack.binary, "validate", "monitoring", "--output", "json", "--prometheus-url", address["PROMETHEUS_PORT"],
+               "--alertmanager-url", address["ALERTMANAGER_PORT"], "--exporter-url", address["EXPORTER_PORT"],
+               "--dashboards", ROOT / "deployments/grafana/dashboards"]
+
+    def failing() -> list[dict]:
+        report = json.loads(subprocess.run(command, capture_output=True, text=True).stdout)
+        return [check for check in report["checks"] if check["status"] != "ok"]
+
+    wait(lambda: not failing(), 90, lambda: f"every check passes: {failing()}")
 
 
 def test_the_ui_answers(stack):
@@ -70,7 +85,7 @@ def test_down_and_up_again_goes_on_where_it_was(stack):
     stack.api(f"/flow_runs/{stranded}/set_state", {"state": {"type": "PENDING"}})
     stack.down()
     assert stack.processes() == []
-    for port in (stack.port, stack.redis_port):
+    for port in (stack.port, stack.redis_port, *map(int, stack.watching.values())):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             probe.bind(("127.0.0.1", port))
@@ -94,3 +109,28 @@ def test_a_day_is_verified(stack):
     assert stack.finished(run)["type"] == "COMPLETED"
     report = stack.api("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})[0]
     assert "Every promise is kept." in report["data"]
+
+
+def test_a_day_is_summarised_and_told(stack):
+    day = f"{datetime.now(timezone.utc):%Y-%m-%d}"
+    run = stack.run_now("daily-summary", day=day)
+    state = stack.finished(run)
+    assert state["type"] == "COMPLETED", state["message"]
+    assert state["message"].startswith(f"Daily summary of {day}: ")
+    told = [message for message in stack.slack.messages if message.get("text") == state["message"]]
+    assert "reposts" in told[0]["attachments"][0]["text"]
+    assert "buffer peak" in told[0]["attachments"][0]["text"].lower()
+    report = stack.api("/artifacts/filter", {"artifacts": {"flow_run_id": {"any_": [run]}}})[0]
+    assert report["data"].startswith(f"# {state['message']}")
+
+
+def test_what_is_not_installed_is_not_started(tmp_path):
+    """A newcomer's machine: make up says what it lacks and runs without it."""
+    environ = {"PATH": "/nowhere", "SLACK": str(tmp_path), "MONITORING": "1"}
+    env = stack_py.settings(environ) | {"STATE": str(tmp_path)}
+    stack_py.monitoring.choose(env)
+    assert env["WATCHING"] == "exporter"
+    assert "DATAWRITER_PROMETHEUS_URL" not in env and "DATAWRITER_WEBHOOK_FILE" not in env
+    told = stack_py.monitoring.banner(env)
+    assert "Prometheus   not started: prometheus is not installed" in told
+    assert (tmp_path / "prometheus/targets/redis.yml").read_text() == "[]\n"

@@ -42,7 +42,8 @@ type scenario struct {
 }
 
 // scenarios are in an order in which none hides the next: draining first, as a
-// full Redis that was emptied has no windows left.
+// full Redis that was emptied has no windows left, and evicting last of those
+// that fill it, as it takes whole streams.
 func scenarios() []scenario {
 	return []scenario{
 		{"no window for 15 minutes", "NoWindowCommitted", criticalWithin, 2 * time.Minute, ageLastCommit, drainNext},
@@ -50,8 +51,8 @@ func scenarios() []scenario {
 		{"entries that are no events", "RejectsHigh", 30*time.Second + warningWithin, 20 * time.Minute, addRejects, nothing},
 		{"memory above 95 %", "RedisMemoryCritical", 15*time.Second + criticalWithin, 2 * time.Minute, fillMemory, emptyMemory},
 		{"producers that are refused", "RedisRefusingAdds", criticalWithin, 3 * time.Minute, refuseAdds, emptyMemory},
-		{"keys that are evicted", "RedisEvicting", criticalWithin, 35 * time.Minute, evict, keepKeys},
 		{"a stream that is gone", "StreamWentBack", criticalWithin, 0, loseStream, nothing},
+		{"keys that are evicted", "RedisEvicting", criticalWithin, 35 * time.Minute, evict, keepKeys},
 		{"slow commands", "RedisLatencyCritical", 90*time.Second + criticalWithin, 3 * time.Minute, slowCommands, quickCommands},
 	}
 }

@@ -18,8 +18,8 @@ import (
 
 // deployed are the deployments of prefect.yaml; scheduled run by themselves.
 var (
-	deployed  = []string{"backfill", "drain-window", "verify-day"}
-	scheduled = []string{"drain-window", "verify-day"}
+	deployed  = []string{"backfill", "daily-summary", "drain-window", "verify-day"}
+	scheduled = []string{"daily-summary", "drain-window", "verify-day"}
 )
 
 const (

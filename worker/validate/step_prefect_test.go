@@ -29,7 +29,8 @@ func goodServer() *server {
 	return &server{
 		api: "/api",
 		deployments: []map[string]any{
-			{"name": "drain-window", "work_pool_name": "datawriter"}, {"name": "verify-day", "work_pool_name": "datawriter"}, {"name": "backfill", "work_pool_name": "datawriter"},
+			{"name": "drain-window", "work_pool_name": "datawriter"}, {"name": "verify-day", "work_pool_name": "datawriter"},
+			{"name": "daily-summary", "work_pool_name": "datawriter"}, {"name": "backfill", "work_pool_name": "datawriter"},
 		},
 		workers:     []map[string]any{{"name": "one", "status": "ONLINE", "last_heartbeat_time": time.Now().UTC()}},
 		planned:     []map[string]any{{"state_name": "Scheduled", "expected_start_time": soon}},

@@ -2,15 +2,15 @@
 # Checks every dashboard against Grafana's published types (@grafana/schema) with the TypeScript compiler.
 # Usage: check.sh CACHE [DASHBOARD.json …]; needs node and npm.
 set -euo pipefail
-cache=$1
+mkdir -p "$1"
+cache=$(cd "$1" && pwd -P) # npm loses its way in a folder that is a link
 shift
 here=$(cd "$(dirname "$0")" && pwd)
 [ $# -gt 0 ] || set -- "$here"/../dashboards/*.json
 
-mkdir -p "$cache"
 if ! cmp -s "$here/package-lock.json" "$cache/package-lock.json"; then
   cp "$here/package.json" "$here/package-lock.json" "$cache/"
-  npm ci --prefix "$cache" --no-audit --no-fund --silent >&2 || { rm -f "$cache/package-lock.json"; exit 1; }
+  npm ci --prefix "$cache" --no-audit --no-fund --loglevel=error >&2 || { rm -f "$cache/package-lock.json"; exit 1; }
 fi
 
 # One folder a call: calls may run side by side.
