@@ -44,10 +44,11 @@ type Look struct {
 
 // Part is what the footer of a published file says.
 type Part struct {
-	Entries int64  // rows or rejects
-	End     uint64 // of its window, in milliseconds
-	Added   int64  // the stream's count when it was read; negative when unknown
-	RunID   string // of the server then
+	Entries int64   // rows or rejects
+	End     uint64  // of its window, in milliseconds
+	Added   int64   // the stream's count when it was read; negative when unknown
+	RunID   string  // of the server then
+	Numbers []Range // of the producer
 }
 
 // State is the account of one stream, as the state file keeps it.
@@ -151,9 +152,13 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 			return nil // what was there may be in files
 		}
 	}
+	skipped, err := s.Numbers.judge(files)
+	if err != nil {
+		return err
+	}
 	s.balance(l, filed)
-	if n := s.Numbers.judge(); n > 0 {
-		s.lose(Skipped, n)
+	if skipped > 0 {
+		s.lose(Skipped, skipped)
 	}
 	s.remember(l, l.Length)
 	return nil

@@ -154,6 +154,19 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.window(20, 3)
 			s.window(20, 0)
 		},
+		"numbers that a killed run has filed, of a stream that is deleted then": func(s *stream) {
+			s.state.Numbers.Merge([]account.Range{{From: 1, To: 50}})
+			s.window(50, 0)
+			s.add(20)
+			s.begin()
+			s.file(20) // with numbers that it could not note
+			s.parts[len(s.parts)-1].Numbers = []account.Range{{From: 51, To: 70}}
+			s.look = account.Look{RunID: "a", Exists: true}
+			s.state.Numbers.Merge([]account.Range{{From: 71, To: 80}})
+			s.window(10, 0)
+			s.state.Numbers.Merge([]account.Range{{From: 81, To: 90}})
+			s.window(10, 0)
+		},
 		"a stream that is deleted when a killed run had filed all of it, and counts beyond its past since": func(s *stream) {
 			s.window(50, 3)
 			s.begin()
@@ -316,5 +329,23 @@ func TestABookWaitsForNobodyForLong(t *testing.T) {
 	}
 	if err := book.Update("likes", "s", nothing); !errors.Is(err, account.ErrBusy) {
 		t.Errorf("got %v, want %v", err, account.ErrBusy)
+	}
+}
+
+func TestRangesOfNumbersAsText(t *testing.T) {
+	var q account.Sequence
+	for _, n := range []int64{1, 2, 3, 9, 7, 8, 20} {
+		q.Add(n)
+	}
+	if got := q.String(); got != "1-3 7-9 20-20" {
+		t.Errorf("ranges %q", got)
+	}
+	if back, err := account.ParseRanges(q.String()); err != nil || !reflect.DeepEqual(back, q.Seen) {
+		t.Errorf("%v, %v", back, err)
+	}
+	for _, wrong := range []string{"1", "3-2", "0-4", "a-b", "1-2,3-4"} {
+		if _, err := account.ParseRanges(wrong); err == nil {
+			t.Errorf("%q was taken for ranges", wrong)
+		}
 	}
 }

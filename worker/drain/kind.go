@@ -40,7 +40,7 @@ type attempt struct {
 	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)
 
 	before  int64            // entries that earlier attempts published
-	numbers account.Sequence // of the producer, as read
+	numbers account.Sequence // that the producer gave what is in settling
 }
 
 func newAttempt(d *Drainer, w window.Window, kind event.Kind, total *runlog.Kind) *attempt {
@@ -161,6 +161,7 @@ func (a *attempt) round(ctx context.Context) (err error) {
 	}
 	a.cfg.Faults.At(fault.Listed)
 	a.settling.Reset()
+	a.numbers = account.Sequence{}
 	a.again = false
 	out := newOutput(a)
 	defer func() { err = errors.Join(err, out.discard()) }()
@@ -187,7 +188,6 @@ func (a *attempt) take(ctx context.Context, p *stream.Page, out *output) error {
 		if !a.window.ContainsMS(e.ID.MS) {
 			continue // stays pending for its own window, which reads it by range
 		}
-		a.number(e)
 		known, err := a.known(ctx, e)
 		if err != nil {
 			return err
@@ -202,6 +202,7 @@ func (a *attempt) take(ctx context.Context, p *stream.Page, out *output) error {
 			}
 		}
 		a.settling.Append(e.ID)
+		number(e, &a.numbers)
 	}
 	return ctx.Err()
 }

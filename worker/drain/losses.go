@@ -58,14 +58,14 @@ func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, a
 }
 
 // number notes the sequence number that a producer may have given an entry.
-func (a *attempt) number(e *event.Entry) {
-	if len(e.Fields) <= 2 || a.cfg.Book == nil {
+func number(e *event.Entry, in *account.Sequence) {
+	if len(e.Fields) <= 2 {
 		return
 	}
 	for i := 0; i+1 < len(e.Fields); i += 2 {
 		if string(e.Fields[i]) == account.Field {
 			if n, err := strconv.ParseInt(string(e.Fields[i+1]), 10, 64); err == nil && n > 0 {
-				a.numbers.Add(n)
+				in.Add(n)
 			}
 		}
 	}
@@ -74,7 +74,7 @@ func (a *attempt) number(e *event.Entry) {
 // keepNumbers comes before settling: a number that is neither in Redis nor in the
 // account belongs to an entry that was lost.
 func (a *attempt) keepNumbers() error {
-	if len(a.numbers.Seen) == 0 {
+	if len(a.numbers.Seen) == 0 || a.cfg.Book == nil {
 		return nil
 	}
 	return a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
@@ -112,7 +112,12 @@ func (a *attempt) footer(ctx context.Context, n sink.Name) (account.Part, error)
 	if err != nil {
 		return account.Part{}, fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
 	}
-	return account.Part{Entries: opened.NumRows(), End: n.Window.EndMS(), Added: opened.Meta().EntriesAdded, RunID: opened.Meta().RunID}, nil
+	numbers, err := account.ParseRanges(opened.Meta().Numbers)
+	if err != nil {
+		return account.Part{}, fmt.Errorf("%w: %s: %w", ErrIntegrity, path, err)
+	}
+	return account.Part{Entries: opened.NumRows(), End: n.Window.EndMS(), Added: opened.Meta().EntriesAdded,
+		RunID: opened.Meta().RunID, Numbers: numbers}, nil
 }
 
 // losses returns what the account has not reported yet.

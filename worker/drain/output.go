@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
 	"datawriter/worker/part"
@@ -21,6 +22,7 @@ type output struct {
 	rows    *partFile[event.Row]
 	rejects *partFile[event.Reject]
 	reasons map[event.Reason]int64
+	numbers account.Sequence // that the producer gave the rejects
 	firstID event.ID
 	lastID  event.ID
 }
@@ -49,6 +51,7 @@ func (o *output) append(ctx context.Context, e *event.Entry) (written bool, err 
 		reject := event.NewReject(e, reason)
 		err = o.rejects.append(ctx, o, &reject)
 		o.reasons[reason]++
+		number(e, &o.numbers)
 	}
 	if o.firstID.IsZero() {
 		o.firstID = e.ID
@@ -71,7 +74,9 @@ func (o *output) publish(ctx context.Context) error {
 	}
 	meta := o.meta()
 	if o.rejects.count > 0 {
-		if err := o.rejects.seal(ctx, o, meta); err != nil {
+		of := meta
+		of.Numbers = o.numbers.String()
+		if err := o.rejects.seal(ctx, o, of); err != nil {
 			return err
 		}
 	}
@@ -103,7 +108,7 @@ func (o *output) meta() part.Meta {
 		Kind: a.kind, Window: a.window, Part: a.published.next,
 		Rows: o.rows.count, Rejected: o.rejects.count,
 		FirstID: o.firstID, LastID: o.lastID,
-		EntriesAdded: a.content.added, RunID: a.server.RunID, WriterVersion: a.cfg.Version,
+		EntriesAdded: a.content.added, RunID: a.server.RunID, WriterVersion: a.cfg.Version, Numbers: a.numbers.String(),
 	}
 	if orphan := a.published.orphan; orphan != nil {
 		meta.Rejected = orphan.Rejected

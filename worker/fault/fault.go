@@ -25,20 +25,20 @@ type Point string
 
 // Points of the drain, in the order of the protocol.
 const (
-	ArchiveLinked Point = "archive.linked" // _archive.json has its name, perhaps not durably
-	GroupCreated  Point = "group.created"  // the group exists
-	LeaseTaken    Point = "lease.taken"    // the lease is ours until it expires
-	Fenced        Point = "fenced"         // no new entry can fall below E
-	Listed        Point = "listed"         // the ledger is known; nothing is claimed
-	Claimed       Point = "claimed"        // one page is in the pending list
-	Settled       Point = "settled"        // one page is acked, and deleted where nothing else will
-	Trimmed       Point = "trimmed"        // one step of the trim is done
-	Swept         Point = "swept"          // nothing is pending below E
-	Released      Point = "released"       // the lease is gone
-	Logged        Point = "logged"         // the run log has its line
+	GroupCreated Point = "group.created" // the group exists
+	LeaseTaken   Point = "lease.taken"   // the lease is ours until it expires
+	Fenced       Point = "fenced"        // no new entry can fall below E
+	Listed       Point = "listed"        // the ledger is known; nothing is claimed
+	Claimed      Point = "claimed"       // one page is in the pending list
+	Settled      Point = "settled"       // one page is acked, and deleted where nothing else will
+	Trimmed      Point = "trimmed"       // one step of the trim is done
+	Swept        Point = "swept"         // nothing is pending below E
+	Released     Point = "released"      // the lease is gone
+	Logged       Point = "logged"        // the run log has its line
 )
 
-// Points of one file. Each exists for the part and for its rejects: Rejects("linked").
+// Points of one file. Each exists for the archive's shape, the part and its rejects:
+// Of("part", Linked).
 const (
 	Staged   = "staged"   // the temporary file exists
 	Written  = "written"  // its bytes are with the kernel
@@ -56,13 +56,18 @@ func Of(file, step string) Point { return Point(file + "." + step) }
 
 // Points lists every point, in the order of the protocol.
 func Points() []Point {
-	points := []Point{ArchiveLinked, GroupCreated, LeaseTaken, Fenced, Listed, Claimed}
-	for _, file := range []string{"rejects", "part"} {
-		for _, step := range fileSteps {
-			points = append(points, Of(file, step))
-		}
-	}
+	points := steps("archive")
+	points = append(points, GroupCreated, LeaseTaken, Fenced, Listed, Claimed)
+	points = append(points, steps("rejects")...)
+	points = append(points, steps("part")...)
 	return append(points, Settled, Trimmed, Swept, Released, Logged)
+}
+
+func steps(file string) (points []Point) {
+	for _, step := range fileSteps {
+		points = append(points, Of(file, step))
+	}
+	return points
 }
 
 // Injector makes one point go wrong, the nth time it is reached, and writes the
@@ -135,7 +140,7 @@ func (in *Injector) openTrace(_, name string) (err error) {
 
 // What a line of the trace says happened to the names that follow it.
 const (
-	TraceFired   = "fired"   // the fault, at this point
+	TraceFired   = "fired"   // the fault, at this point, in the process of this number
 	TraceContent = "content" // of this temporary file is on disk
 	TraceFolder  = "folder"  // of this name may be created next
 	TraceLinked  = "linked"  // this temporary file has this final name
@@ -151,13 +156,15 @@ func (in *Injector) Trace(what string, names ...string) {
 	_, _ = in.trace.WriteString(strings.Join(append([]string{what}, names...), "\t") + "\n")
 }
 
+func (in *Injector) fired(p Point) { in.Trace(TraceFired, string(p), strconv.Itoa(os.Getpid())) }
+
 // At is called directly behind the step that the point names. It returns only
 // where nothing is to happen.
 func (in *Injector) At(p Point) {
 	if in == nil || in.point != p || errnos[in.action] != 0 || in.seen.Add(1) != in.nth {
 		return
 	}
-	in.Trace(TraceFired, string(p))
+	in.fired(p)
 	signal := syscall.SIGKILL
 	if in.action == stop {
 		signal = syscall.SIGSTOP
@@ -174,6 +181,6 @@ func (in *Injector) Error(p Point) error {
 	if in == nil || in.point != p || errnos[in.action] == 0 || in.seen.Add(1) != in.nth {
 		return nil
 	}
-	in.Trace(TraceFired, string(p))
+	in.fired(p)
 	return errnos[in.action]
 }

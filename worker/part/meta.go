@@ -16,7 +16,7 @@ import (
 const SchemaVersion = 1
 
 // Meta is what a file says about itself in its footer. A part and its reject
-// file carry the same Meta.
+// file carry the same Meta, but for the numbers, which are those of the rejects.
 type Meta struct {
 	Kind          event.Kind
 	Shard         string // empty where there are no shards
@@ -28,6 +28,7 @@ type Meta struct {
 	LastID        event.ID // both zero when nothing came
 	EntriesAdded  int64    // the stream's entries-added when it was read; -1 unknown
 	RunID         string   // run_id of the Redis server
+	Numbers       string   // that the producer gave the entries, as ranges "1-18 20-40"; empty where it gives none
 	WriterVersion string
 	SchemaVersion int // 0 in Close means SchemaVersion
 }
@@ -60,6 +61,7 @@ func (m Meta) keyValues() []*parquet.KeyValue {
 	add(!m.LastID.IsZero(), "last_id", m.LastID.String())
 	add(m.EntriesAdded >= 0, "entries_added", strconv.FormatInt(m.EntriesAdded, 10))
 	add(true, "run_id", m.RunID)
+	add(m.Numbers != "", "numbers", m.Numbers)
 	return pairs
 }
 
@@ -83,6 +85,7 @@ func parseMeta(pairs []*parquet.KeyValue) (Meta, error) {
 		LastID:        parse(&p, "last_id", p.optional, event.ParseID),
 		EntriesAdded:  -1,
 		RunID:         p.required("run_id"),
+		Numbers:       p.optional("numbers"),
 	}
 	if p.optional("entries_added") != "" {
 		m.EntriesAdded = p.number("entries_added", p.required)

@@ -5,12 +5,14 @@ import (
 	"errors"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"strconv"
 	"strings"
 	"sync"
 
 	"github.com/redis/go-redis/v9"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 )
 
@@ -28,6 +30,7 @@ type entry struct {
 	acked   bool // Redis said so, or was seen to hold it
 	excused bool // Redis lost it by itself
 	event   []byte
+	number  int64 // that the producer gave it; 0 is none
 }
 
 // journal is the oracle: every entry that was ever sent, kept outside Redis.
@@ -85,6 +88,9 @@ type producer struct {
 	poison  int         // one entry in so many is malformed; 0 is none
 	last    [8]event.ID // per kind, what was sent last
 	refused int         // adds that Redis turned away
+
+	numbered bool     // give entries numbers, for each kind from 1
+	numbers  [8]int64 // per kind, the last number that Redis took
 }
 
 // addition is one entry to send.
@@ -100,11 +106,17 @@ func (p *producer) send(additions []addition) (acked int, failed error) {
 	commands := make([]*redis.Cmd, len(additions))
 	pipe := p.w.redis.c.Pipeline()
 	entries := make([]*entry, len(additions))
+	next := p.numbers
 	p.w.journal.mu.Lock()
 	for i, a := range additions {
 		e := event.Entry{ID: a.id}
 		args := []any{"XADD", p.w.stream(a.kind), a.id.String()}
-		for _, f := range a.fields {
+		fields := a.fields
+		if p.numbered {
+			next[a.kind]++
+			fields = slices.Concat(fields, []string{account.Field, strconv.FormatInt(next[a.kind], 10)})
+		}
+		for _, f := range fields {
 			e.Fields = append(e.Fields, []byte(f))
 			args = append(args, f)
 		}
@@ -114,6 +126,9 @@ func (p *producer) send(additions []addition) (acked int, failed error) {
 		if entries[i] == nil {
 			entries[i] = &entry{event: text}
 			p.w.journal.entries[key] = entries[i]
+		}
+		if p.numbered {
+			entries[i].number = next[a.kind]
 		}
 		commands[i] = pipe.Do(context.Background(), args...)
 	}
@@ -125,6 +140,7 @@ func (p *producer) send(additions []addition) (acked int, failed error) {
 		switch err := c.Err(); {
 		case err == nil:
 			entries[i].acked, entries[i].excused = true, false
+			p.numbers[additions[i].kind] = max(p.numbers[additions[i].kind], entries[i].number)
 			acked++
 		case failed == nil:
 			failed = err

@@ -3,9 +3,9 @@ package torture
 import (
 	"fmt"
 	"maps"
-	"path/filepath"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 
 	"datawriter/worker/event"
@@ -104,6 +104,48 @@ var losses = []trial{
 		s.told(s.win.Next(), map[string]int64{"skipped": 20})
 		s.told(s.win.Next(), none)
 	}},
+	{"numbers that a killed run had published, of a stream that is deleted then, are none", func(w *world) {
+		s := w.scene()
+		s.number(s.win, 0, 40)
+		s.told(s.win, none)
+		s.win = s.win.Next()
+		s.number(s.win, 40, 60)
+		s.kill("part.hardened#5=kill")
+		s.redis.do("DEL", s.stream(event.Likes))
+		if lost := s.excuse("DEL"); lost > 0 {
+			fail("all was published, and yet %d entries are lost", lost)
+		}
+		for n := range 3 {
+			s.win = s.win.Next()
+			s.number(s.win, 60+10*n, 70+10*n)
+			s.told(s.win, none)
+		}
+	}},
+	{"numbers that a run read, and did not publish", func(w *world) {
+		s := w.scene()
+		s.number(s.win, 0, 40)
+		s.told(s.win, none)
+		s.win = s.win.Next()
+		s.told(s.win, none) // so that only likes have something to publish from here on
+		s.redis.do("DEL", s.stream(event.Likes))
+		s.number(s.win, 40, 60)
+		p := s.hold("claimed#1=stop")
+		s.redis.do("DEL", s.stream(event.Likes))
+		s.excuse("DEL")
+		s.number(s.win, 60, 70)
+		s.kill("part.hardened#1=kill") // publishes these, and settles nothing
+		p.signal(syscall.SIGCONT)
+		s.wait(p) // what it read is no part's, and what it finds is
+		lost := map[string]int64{}
+		for n := range 3 {
+			s.win = s.win.Next()
+			s.number(s.win, 70+10*n, 80+10*n)
+			lost["skipped"] += s.drain(exitDrained, s.win).lost["skipped"]
+		}
+		if lost["skipped"] != 20 {
+			fail("%d numbers were told to be missing, want 20", lost["skipped"])
+		}
+	}},
 }
 
 // number adds likes that their producer numbers from 1.
@@ -131,7 +173,7 @@ func TestNoFalseAlarm(t *testing.T) {
 }
 
 func (w *world) healthy(variant int) {
-	w.redis = startServer(filepath.Join(w.dir, "redis"), 0)
+	w.redis = w.startServer("redis", 0)
 	w.url = w.redis.url()
 	s := &schedule{world: w, rng: newRand(uint64(100 + variant)), first: base()}
 	s.now = s.first.StartMS()

@@ -2,9 +2,9 @@ package torture
 
 import (
 	"bufio"
+	"fmt"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 
 	"datawriter/worker/fault"
@@ -15,7 +15,7 @@ import (
 type disk struct {
 	root   string
 	lines  int
-	fired  []string
+	fired  map[string]string // process -> the point of its fault
 	synced map[string]bool   // temporary files whose content is on disk
 	origin map[string]string // final name -> temporary name
 	linked map[string]int    // final name -> line
@@ -25,7 +25,7 @@ type disk struct {
 }
 
 func readTrace(file, root string) *disk {
-	d := &disk{root: root, synced: map[string]bool{}, origin: map[string]string{}, linked: map[string]int{},
+	d := &disk{root: root, fired: map[string]string{}, synced: map[string]bool{}, origin: map[string]string{}, linked: map[string]int{},
 		made: map[string]int{}, begun: map[string]int{}, names: map[string]int{}}
 	text, err := os.ReadFile(file)
 	if err != nil {
@@ -41,7 +41,7 @@ func (d *disk) line(f []string) {
 	d.lines++
 	switch f[0] {
 	case fault.TraceFired:
-		d.fired = append(d.fired, f[1])
+		d.fired[f[2]] = f[1]
 	case fault.TraceContent:
 		d.synced[f[1]] = true
 	case fault.TraceFolder:
@@ -58,12 +58,11 @@ func (d *disk) line(f []string) {
 	}
 }
 
-// hasFired reports whether the fault of a spec like "part.linked#3=kill" fired.
-func (d *disk) hasFired(spec string) bool {
-	point, _, _ := strings.Cut(spec, "=")
-	point, _, _ = strings.Cut(point, "#")
-	return slices.Contains(d.fired, point)
-}
+// hasFired reports whether the fault of a process has happened.
+func (d *disk) hasFired(p *process) bool { return d.fired[fmt.Sprint(p.cmd.Process.Pid)] != "" }
+
+// hasFired reports whether the fault of a process has happened.
+func (w *world) hasFired(p *process) bool { return readTrace(w.traceFile, w.data).hasFired(p) }
 
 // durable reports whether a final name, its folders and its content survive a
 // loss of power.
@@ -84,8 +83,9 @@ func (d *disk) durable(path string) (name, content bool) {
 }
 
 // losePower takes away what is not on disk: names, and the content of files
-// whose names are. chance decides per name whether the disk was slow.
-func (w *world) losePower(chance func() bool) {
+// whose names are. chance decides per name whether the disk was slow. It returns
+// how many it took.
+func (w *world) losePower(chance func() bool) (gone int) {
 	d := readTrace(w.traceFile, w.data)
 	w.reader.mu.Lock()
 	defer w.reader.mu.Unlock()
@@ -99,12 +99,15 @@ func (w *world) losePower(chance func() bool) {
 		case !name && chance():
 			w.note("power: %s is gone", path)
 			w.reader.forget(path)
+			gone++
 		case name && !content:
 			w.note("power: %s is empty", path)
+			gone++
 			return os.Truncate(path, 0)
 		}
 		return nil
 	})
+	return gone
 }
 
 // allDurable fails unless every published file would survive a loss of power.

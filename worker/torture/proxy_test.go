@@ -36,6 +36,9 @@ func startProxy(socket string, to *server, cut int64) *proxy {
 
 func (p *proxy) url() string { return "unix://" + p.listener.Addr().String() + "?db=0" }
 
+// lost reports whether the reply that was to be lost is.
+func (p *proxy) lost() bool { return p.cut > 0 && p.replies.Load() >= p.cut }
+
 func (p *proxy) stop() { _ = p.listener.Close() }
 
 // serve passes on what comes, one command at a time: the client never pipelines.

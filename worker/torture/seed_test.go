@@ -1,20 +1,14 @@
 package torture
 
 import (
-	"context"
 	"fmt"
-	"maps"
 	"math/rand/v2"
 	"os"
 	"path/filepath"
 	"slices"
-	"strings"
-	"sync"
 	"syscall"
 	"testing"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
@@ -28,16 +22,13 @@ type schedule struct {
 	rng      *rand.Rand
 	first    window.Window
 	now      uint64 // the clock of producers, in milliseconds
-	replica  *server
 	failover bool
+	noack    bool     // all runs are without a pending list, not just some
 	mended   []func() // what has to be undone before the end
 }
 
-// Sizes of a schedule.
-const (
-	seedWindows = 5
-	seedSteps   = 14
-)
+// seedSteps is how often a schedule drains something.
+const seedSteps = 14
 
 // seed returns the trial of a seed.
 func seed(n uint64, failover bool) trial {
@@ -53,22 +44,20 @@ func seed(n uint64, failover bool) trial {
 
 func (s *schedule) play() {
 	s.producer.poison = 5 + s.rng.IntN(30)
+	s.producer.numbered, s.noack = s.chance(2), s.chance(3)
 	args := []string{}
 	if s.chance(2) {
 		args = append(args, "--appendfsync", "everysec")
 	}
-	port := 0
 	if s.failover {
-		port = freePort()
+		s.pair(args...)
+	} else {
+		s.redis = s.startServer("redis", 0, args...)
+		s.url = s.redis.url()
 	}
-	s.redis = startServer(filepath.Join(s.dir, "redis"), port, args...)
-	s.url = s.redis.url()
-	// Up to a minute before the end of an hour, so that windows cross it.
+	// Up to an hour later, so that windows cross its end.
 	s.first.Start = s.first.Start.Add(time.Duration(s.rng.IntN(360)) * length)
 	s.now = s.first.StartMS()
-	if s.failover {
-		s.follow()
-	}
 	for range seedSteps {
 		s.produce(20 + s.rng.IntN(150))
 		s.step()
@@ -78,11 +67,6 @@ func (s *schedule) play() {
 }
 
 func (s *schedule) chance(oneIn int) bool { return s.rng.IntN(oneIn) == 0 }
-
-func (s *schedule) count(what string) {
-	happened.add(what, 1)
-	s.note("%s", what)
-}
 
 // produce adds n entries from the producers' clock on.
 func (s *schedule) produce(n int) {
@@ -116,7 +100,7 @@ func (s *schedule) id(k event.Kind) event.ID {
 // catchUp learns from Redis where its streams stand: behind a fence.
 func (s *schedule) catchUp() {
 	for _, k := range event.Kinds() {
-		info, err := s.redis.c.XInfoStream(context.Background(), s.stream(k)).Result()
+		info, err := s.redis.c.XInfoStream(s.ctx(), s.stream(k)).Result()
 		if err == nil {
 			s.producer.last[k] = must(event.ParseID(info.LastGeneratedID))
 		}
@@ -125,6 +109,10 @@ func (s *schedule) catchUp() {
 
 // step drains something, more often than not with something else going wrong.
 func (s *schedule) step() {
+	if s.chance(8) {
+		s.restart(0)
+		s.fault(idleKill, true)
+	}
 	var ps []*process
 	for range 1 + s.rng.IntN(3) {
 		ps = append(ps, s.startSome())
@@ -150,19 +138,22 @@ func (s *schedule) startSome() *process {
 		win = win.Next()
 	}
 	var options []string
-	for option, oneIn := range map[string]int{"--noack": 6, "--catch-up=false": 3, "--attempts=2": 4} {
-		if s.chance(oneIn) {
-			options = append(options, option)
-		}
+	if s.noack || s.chance(6) {
+		options = append(options, "--noack")
 	}
-	text := win.String()
-	if s.chance(12) { // another length: refused, or the first to come
-		if _, err := os.Stat(filepath.Join(s.data, "_archive.json")); err == nil {
-			s.count("asked for another window length")
-			text = win.Start.Truncate(2*length).Format(time.RFC3339) + "/" + window.Label(2*length)
-		}
+	if s.chance(3) {
+		options = append(options, "--catch-up=false")
 	}
-	return s.start(text, s.someFault(), options...)
+	if s.chance(4) {
+		options = append(options, "--attempts=2")
+	}
+	_, err := os.Stat(filepath.Join(s.data, "_archive.json"))
+	if foreign := err == nil && s.chance(12); foreign {
+		p := s.start(win.Start.Truncate(2*length).Format(time.RFC3339)+"/"+window.Label(2*length), "", options...)
+		p.foreign = true
+		return p
+	}
+	return s.start(win.String(), s.someFault(), options...)
 }
 
 // someFault returns a fault spec, or none.
@@ -188,174 +179,42 @@ func (s *schedule) settleProcess(p *process) {
 	switch s.rng.IntN(6) {
 	case 0:
 		time.Sleep(time.Duration(s.rng.IntN(60)) * time.Millisecond)
-		s.count("killed at a random moment")
-		p.signal(syscall.SIGKILL)
+		s.fault(randomKill, s.signalled(p, syscall.SIGKILL) && p.code == exitKilled)
 	case 1:
 		p.signal(syscall.SIGSTOP)
-		s.count("stopped past its lease")
-		time.Sleep(2 * lease)
-		p.signal(syscall.SIGCONT)
-	case 2:
-		s.count("terminated")
-		p.signal(syscall.SIGTERM)
-	}
-	for !p.ended() {
-		if s.awaitStopped(p) {
-			s.count("stopped at a point")
-			time.Sleep(time.Duration(s.rng.IntN(300)) * time.Millisecond)
+		stopped := s.awaitStopped(p)
+		if stopped {
+			time.Sleep(2 * lease)
 			p.signal(syscall.SIGCONT)
-			time.Sleep(2 * time.Millisecond)
+		}
+		s.fault(pastLease, stopped)
+	case 2:
+		s.fault(terminated, s.signalled(p, syscall.SIGTERM) && p.code == exitTerminated)
+	}
+	s.letEnd(p)
+	if s.wait(p); p.foreign {
+		s.fault(otherLength, p.code == exitUsage)
+		if p.code != exitUsage && p.code != exitKilled && p.code != exitTerminated {
+			fail("a run with another window length was let in: exit %d\n%s", p.code, p.err.String())
 		}
 	}
-	s.wait(p)
 }
 
-// troubles are what can happen to Redis, to the streams and to the disk.
-var troubles = []struct {
-	name string
-	do   func(*schedule)
-}{
-	{"redis killed", func(s *schedule) { s.restart(0) }},
-	{"redis lost the tail of its file", func(s *schedule) { s.restart(1 + s.rng.Int64N(20_000)) }},
-	{"redis lost its tail, and the clock stepped back", func(s *schedule) {
-		s.restart(1 + s.rng.Int64N(40_000))
-		s.catchUp() // the next IDs are those that were lost
-		s.now -= min(s.now-s.first.StartMS(), uint64(s.rng.IntN(25_000)))
-	}},
-	{"redis killed with a busy disk", func(s *schedule) {
-		busy := filepath.Join(s.dir, "busy")
-		f := must(os.Create(busy))
-		for range 20 {
-			_, _ = f.Write(make([]byte, 1<<20))
-		}
-		s.restart(0)
-		_ = f.Sync()
-		_ = f.Close()
-	}},
-	{"a stream deleted", func(s *schedule) {
-		s.inspect("before DEL")
-		s.redis.do("DEL", s.stream(s.someKind()))
-		s.excuse("DEL")
-	}},
-	{"the consumer deleted", func(s *schedule) {
-		_ = s.redis.c.XGroupDelConsumer(context.Background(), s.stream(s.someKind()), group, "datawriter").Err()
-	}},
-	{"the group destroyed", func(s *schedule) {
-		_ = s.redis.c.XGroupDestroy(context.Background(), s.stream(s.someKind()), group).Err()
-	}},
-	{"another group", func(s *schedule) {
-		s.others["analytics"] = true
-		for _, k := range event.Kinds() {
-			_ = s.redis.c.XGroupCreate(context.Background(), s.stream(k), "analytics", "0").Err()
-			_ = s.redis.c.XReadGroup(context.Background(), &redis.XReadGroupArgs{Group: "analytics", Consumer: "a",
-				Streams: []string{s.stream(k), ">"}, Count: int64(1 + s.rng.IntN(50)), Block: -1, NoAck: s.chance(2)}).Err()
-		}
-	}},
-	{"out of memory", func(s *schedule) {
-		s.redis.do("CONFIG", "SET", "maxmemory", "1mb", "maxmemory-policy", "noeviction")
-		s.produce(20)
-		s.mended = append(s.mended, func() { s.redis.do("CONFIG", "SET", "maxmemory", "0") })
-	}},
-	{"eviction", func(s *schedule) {
-		s.inspect("before the eviction")
-		s.redis.do("CONFIG", "SET", "maxmemory-policy", "allkeys-lru", "maxmemory", "1500kb")
-		s.produce(20)
-		s.redis.do("CONFIG", "SET", "maxmemory", "0")
-		s.excuse("eviction")
-	}},
-	{"the disk of redis full", func(s *schedule) {
-		s.redis.fillDisk()
-		s.produce(20)
-		s.mended = append(s.mended, s.redis.freeDisk)
-	}},
-	{"claimed entries deleted by somebody else", func(s *schedule) {
-		s.inspect("before a foreign trim")
-		s.redis.do("XTRIM", s.stream(s.someKind()), "MAXLEN", s.rng.IntN(20))
-		s.excuse("foreign trim")
-	}},
-	{"power lost", func(s *schedule) {
-		for _, p := range s.processes {
-			p.signal(syscall.SIGKILL)
-		}
-		for _, p := range s.processes {
-			<-p.done
-		}
-		s.inspect("before power is lost")
-		s.losePower(func() bool { return s.chance(2) })
-		s.inspect("after power was lost, with what Redis has")
-		s.restart(1 + s.rng.Int64N(20_000))
-	}},
-	{"a reply lost", func(s *schedule) {
-		p := startProxy(filepath.Join(s.dir, fmt.Sprintf("p%d", len(s.processes))), s.redis, 1+s.rng.Int64N(150))
-		url := s.url
-		s.url = p.url()
-		s.wait(s.start(s.first.String(), ""))
-		s.url = url
-		p.stop()
-	}},
+// signalled sends a signal that ends a process, and waits for that. False when the
+// process was faster.
+func (s *schedule) signalled(p *process, signal syscall.Signal) bool {
+	before := p.ended()
+	p.signal(signal)
+	s.letEnd(p)
+	return !before
 }
 
-func (s *schedule) someKind() event.Kind { return event.Kinds()[s.rng.IntN(5)] }
-
-func (s *schedule) trouble() {
-	if s.failover && s.chance(2) {
-		s.count("failover")
-		s.promote()
-		return
-	}
-	t := troubles[s.rng.IntN(len(troubles))]
-	s.count(t.name)
-	t.do(s)
-}
-
-// restart kills Redis and starts it without the last bytes of its file.
-func (s *schedule) restart(lost int64) {
-	s.inspect("before redis is killed")
-	size := s.redis.mark()
-	s.redis.rollBack(max(0, size-lost))
-	s.excuse("restart")
-	s.catchUp()
-}
-
-// follow starts a replica of the server.
-func (s *schedule) follow() {
-	s.replica = startServer(filepath.Join(s.dir, fmt.Sprintf("redis%d", s.redis.port)), freePort(),
-		"--replicaof", fmt.Sprintf("127.0.0.1 %d", s.redis.port))
-	s.await("the replica", func() bool {
-		info, _ := s.replica.c.Info(context.Background(), "replication").Result()
-		return strings.Contains(info, "master_link_status:up")
-	})
-}
-
-// promote kills the server, perhaps while its replica lags, and lets the replica
-// take its place, with a new replica behind it.
-func (s *schedule) promote() {
-	if s.chance(2) { // what is added now never reaches the replica
-		_ = s.replica.cmd.Process.Signal(syscall.SIGSTOP)
-		s.produce(40)
-	}
-	s.inspect("before the failover")
-	s.redis.kill()
-	_ = s.replica.cmd.Process.Signal(syscall.SIGCONT)
-	old := s.redis
-	s.redis = s.replica
-	s.url = s.redis.url()
-	s.redis.do("REPLICAOF", "NO", "ONE")
-	s.redis.args = nil // when it restarts, it follows nobody
-	_ = old.c.Close()
-	s.excuse("failover")
-	s.catchUp()
-	s.follow()
-}
-
-// heal undoes what would last.
-func (s *schedule) heal() {
-	for _, mend := range s.mended {
-		mend()
-	}
-	if len(s.mended) > 0 {
-		s.mended = nil
-		s.await("redis taking writes", func() bool { return s.redis.c.Set(context.Background(), "f", "x", 0).Err() == nil })
+// letEnd waits for the end of a process, and lets it go on, later, where it stops.
+func (s *schedule) letEnd(p *process) {
+	for s.awaitStopped(p) {
+		time.Sleep(time.Duration(s.rng.IntN(300)) * time.Millisecond)
+		p.signal(syscall.SIGCONT)
+		time.Sleep(2 * time.Millisecond)
 	}
 }
 
@@ -363,56 +222,38 @@ func (s *schedule) heal() {
 func (s *schedule) end() {
 	for name := range s.others {
 		for _, k := range event.Kinds() {
-			_ = s.redis.c.XGroupDestroy(context.Background(), s.stream(k), name).Err()
+			_ = s.redis.c.XGroupDestroy(s.ctx(), s.stream(k), name).Err()
 		}
 	}
 	s.others = map[string]bool{}
 	last := must(window.Containing(time.UnixMilli(int64(s.latest())), length))
 	s.drain(exitDrained, last)
 	s.check(last.Next())
+	if s.producer.numbered {
+		s.checkNumbers(last.Next())
+	}
+	s.verified()
 	try(s.reader.end())
 	s.tally()
-	if s.replica != nil {
-		s.replica.stop()
-	}
 }
 
 // tally adds what this schedule was to what happened in all.
 func (s *schedule) tally() {
-	for _, point := range readTrace(s.traceFile, s.data).fired {
-		happened.add("fault at "+point, 1)
-	}
+	trace := readTrace(s.traceFile, s.data)
 	for _, p := range s.processes {
+		if p.fault != "" {
+			happened.fault(atPoint(p.fault), trace.hasFired(p))
+		}
 		happened.add(fmt.Sprintf("runs that ended with exit %d", p.code), 1)
+		if slices.Contains(p.args, "--noack") {
+			happened.add("runs with --noack", 1)
+		}
 	}
 	happened.add("looks of readers", s.reader.laps)
 	happened.add("entries sent", len(s.journal.entries))
 	happened.add("entries that redis lost", s.excused)
+	happened.add("numbers that were told to be lost", s.skipped)
 	happened.add("schedules without a violation", 1)
-}
-
-// tallies counts over all schedules of a test run.
-type tallies struct {
-	mu     sync.Mutex
-	counts map[string]int
-}
-
-var happened = tallies{counts: make(map[string]int)}
-
-func (t *tallies) add(what string, n int) {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	t.counts[what] += n
-}
-
-func (t *tallies) String() string {
-	t.mu.Lock()
-	defer t.mu.Unlock()
-	var text strings.Builder
-	for _, what := range slices.Sorted(maps.Keys(t.counts)) {
-		fmt.Fprintf(&text, "%9d %s\n", t.counts[what], what)
-	}
-	return text.String()
 }
 
 // latest returns the youngest millisecond that any stream has given an ID of.
@@ -435,6 +276,11 @@ func TestSeeds(t *testing.T) {
 	for n := range *failovers {
 		trials = append(trials, seed(*firstSeed+uint64(n), true))
 	}
-	t.Cleanup(func() { fmt.Print(&happened) })
+	t.Cleanup(func() {
+		fmt.Print(&happened)
+		if never := happened.never(expected(*seedCount, *failovers)); len(never) > 0 && !t.Failed() {
+			t.Errorf("these faults did not happen once: %q", never)
+		}
+	})
 	playAll(t, trials)
 }

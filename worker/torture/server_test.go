@@ -7,6 +7,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
@@ -41,11 +43,13 @@ func redisBinary() string {
 	return ""
 }
 
-// startServer starts a server in a folder of its own. Without a port it listens
-// on its socket alone.
-func startServer(dir string, port int, args ...string) *server {
+// startServer starts a server of the world in a folder of its own. Without a port
+// it listens on its socket alone.
+func (w *world) startServer(folder string, port int, args ...string) *server {
+	dir := filepath.Join(w.dir, folder)
 	try(os.MkdirAll(dir, 0o755))
 	s := &server{dir: dir, port: port, args: args}
+	w.servers = append(w.servers, s)
 	s.c = redis.NewClient(&redis.Options{Network: "unix", Addr: s.socket(), Protocol: 2, MaxRetries: -1,
 		DisableIdentity: true, ReadTimeout: 30 * time.Second})
 	s.start()
@@ -123,6 +127,12 @@ func (s *server) rollBack(to int64) {
 	s.start()
 }
 
+// crash kills the server and starts it without the last bytes of its file.
+func (s *server) crash(lost int64) {
+	s.kill()
+	s.rollBack(max(0, must(os.Stat(s.aof())).Size()-lost))
+}
+
 // fillDisk makes every further write to a file fail, as a full disk does.
 func (s *server) fillDisk() {
 	size := uint64(must(os.Stat(s.aof())).Size())
@@ -131,6 +141,19 @@ func (s *server) fillDisk() {
 
 func (s *server) freeDisk() {
 	try(unix.Prlimit(s.cmd.Process.Pid, unix.RLIMIT_FSIZE, &unix.Rlimit{Cur: unix.RLIM_INFINITY, Max: unix.RLIM_INFINITY}, nil))
+}
+
+// evicted returns how many keys the server has evicted.
+func (s *server) evicted() int { return s.info("stats", "evicted_keys") }
+
+// unwritten returns how many bytes the server has answered for and not written.
+func (s *server) unwritten() int { return s.info("persistence", "aof_buffer_length") }
+
+func (s *server) info(section, field string) int {
+	text, _ := s.do("INFO", section).(string)
+	_, after, _ := strings.Cut(text, "\n"+field+":")
+	value, _, _ := strings.Cut(after, "\r")
+	return must(strconv.Atoi(value))
 }
 
 func (s *server) do(args ...any) any {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"path/filepath"
+	"slices"
 	"strings"
 	"syscall"
 	"testing"
@@ -32,9 +33,9 @@ func (c trial) run(mutant fault.Mutant) (bad error) {
 
 func (w *world) scene() *scene {
 	if w.redis == nil {
-		w.redis = startServer(filepath.Join(w.dir, "redis"), 0)
+		w.redis = w.startServer("redis", 0)
+		w.url = w.redis.url()
 	}
-	w.url = w.redis.url()
 	return &scene{world: w, win: base()}
 }
 
@@ -119,14 +120,10 @@ var specials = []trial{
 	{"the disk of Redis is full", func(w *world) {
 		s := w.scene()
 		s.produce()
-		s.redis.do("CONFIG", "SET", "appendfsync", "everysec")
-		s.redis.fillDisk()
-		_ = s.redis.c.Set(context.Background(), "filler", strings.Repeat("x", 1000), 0)
-		s.await("Redis noticing that its disk is full", func() bool { return hasPrefix(s.redis.c.Set(context.Background(), "f", "x", 0).Err(), "MISCONF") })
+		s.fullDisk()
 		s.drain(exitUnavailable, s.win)
 		s.inspect("with a full disk")
-		s.redis.freeDisk()
-		s.await("Redis writing again", func() bool { return s.redis.c.Set(context.Background(), "f", "x", 0).Err() == nil })
+		s.roomAgain()
 		s.finish(nil)
 	}},
 	{"the consumer is deleted with what it had claimed", func(w *world) {
@@ -143,16 +140,6 @@ var specials = []trial{
 		s.produce()
 		s.kill("claimed#4=kill")
 		s.destroyGroups()
-		s.finish(nil)
-	}},
-	{"the group is destroyed under a run", func(w *world) {
-		s := w.scene()
-		s.produce()
-		p := s.hold("claimed#4=stop")
-		s.destroyGroups()
-		p.signal(syscall.SIGCONT)
-		s.wait(p)
-		s.inspect("after the group was destroyed")
 		s.finish(nil)
 	}},
 	{"the group is destroyed under a run, and another run reads on", func(w *world) {
@@ -198,57 +185,29 @@ var specials = []trial{
 	}},
 }
 
-func init() {
-	for _, point := range []string{"listed", "claimed", "claimed#4", "rejects.linked", "part.linked", "part.hardened#5", "settled#2"} {
-		specials = append(specials, trial{"a stream is deleted, and comes again, under a run at " + point, func(w *world) {
-			s := w.scene()
-			s.produce()
-			p := s.hold(point + "=stop")
-			s.inspect("before the streams were deleted")
-			for _, k := range event.Kinds() {
-				s.redis.do("DEL", s.stream(k))
-			}
-			s.excuse("DEL")
-			s.next() // with the IDs of before, other entries, and no fence
-			s.add(s.renewed(event.Likes)...)
-			p.signal(syscall.SIGCONT)
-			s.wait(p)
-			s.inspect("after the streams were deleted")
-			s.lossy().finish(nil)
-		}})
-	}
-	for n := int64(1); n <= 240; n += 13 {
-		specials = append(specials, trial{fmt.Sprintf("reply %d is lost", n), func(w *world) {
-			s := w.scene()
-			s.produce()
-			p := startProxy(filepath.Join(s.dir, "p"), s.redis, n)
-			defer p.stop()
-			s.url = p.url()
-			s.wait(s.start(s.win.String(), ""))
-			s.inspect("after the reply was lost")
-			s.url = s.redis.url()
-			s.finish(nil)
-		}})
-	}
+// allSpecials returns the special cases, with those under a run.
+func allSpecials(core bool) []trial {
+	return slices.Concat(specials, underRuns(core), lostReplies(core))
 }
 
 // kill runs until the fault kills the run.
-func (s *scene) kill(spec string) {
-	s.wait(s.start(s.win.String(), spec))
-	s.fired(spec)
+func (s *scene) kill(spec string, options ...string) {
+	p := s.start(s.win.String(), spec, options...)
+	s.wait(p)
+	s.fired(p)
 }
 
 // hold runs until the fault stops the run.
 func (s *scene) hold(spec string) *process {
 	p := s.start(s.win.String(), spec)
 	s.awaitStopped(p)
-	s.fired(spec)
+	s.fired(p)
 	return p
 }
 
-func (s *scene) fired(spec string) {
-	if !readTrace(s.traceFile, s.data).hasFired(spec) {
-		fail("%s: %w", spec, errNotFired)
+func (s *scene) fired(p *process) {
+	if !s.hasFired(p) {
+		fail("%s: %w", p.fault, errNotFired)
 	}
 	s.inspect("after the fault")
 }
@@ -277,7 +236,7 @@ func (w *world) await(what string, condition func() bool) {
 }
 
 // TestSpecials plays every special case.
-func TestSpecials(t *testing.T) { playAll(t, specials) }
+func TestSpecials(t *testing.T) { playAll(t, allSpecials(!*full)) }
 
 func playAll(t *testing.T, trials []trial) {
 	try(prepare())

@@ -29,13 +29,17 @@ type world struct {
 	traceFile        string
 
 	redis     *server
-	url       string // where drains find Redis
+	replica   *server   // of redis, where the case has one
+	servers   []*server // all that were started
+	url       string    // where drains find Redis
 	journal   *journal
 	producer  *producer
 	reader    *reader
 	processes []*process
 	others    map[string]bool // consumer groups beside ours
 	excused   int             // entries that Redis has lost by itself
+	wiped     bool            // a stream was deleted or evicted
+	skipped   int             // of those, the ones that only the producer's numbers can prove
 
 	mu      sync.Mutex
 	history []string
@@ -72,8 +76,8 @@ func (w *world) close(failed bool) {
 			<-p.done
 		}
 	}
-	if w.redis != nil {
-		w.redis.stop()
+	for _, s := range w.servers {
+		s.stop()
 	}
 	if failed || *keep {
 		w.writeHistory()
