@@ -39,12 +39,14 @@ func (d *Decoder) Decode(kind Kind, e *Entry, row *Row) Reason {
 		return ReasonNoEvent
 	case len(event) > MaxEventBytes:
 		return ReasonTooLarge
-	case !utf8.Valid(event):
-		return ReasonNotUTF8
 	}
 	d.start(event)
 	*row = Row{}
-	if !d.document(kind, row) {
+	whole := d.document(kind, row)
+	if (d.wide || !whole) && !utf8.Valid(event) {
+		return ReasonNotUTF8
+	}
+	if !whole {
 		return ReasonNotJSON
 	}
 	if reason := d.reject(kind, row); reason != "" {

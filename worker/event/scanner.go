@@ -1,6 +1,8 @@
 package event
 
 import (
+	"encoding/binary"
+	"math/bits"
 	"unicode/utf16"
 	"unicode/utf8"
 )
@@ -9,8 +11,9 @@ import (
 const maxDepth = 10_000
 
 // scanner reads JSON text once, from left to right, without building values.
-// It accepts what encoding/json accepts. The text is valid UTF-8: the caller
-// has checked.
+// It accepts what encoding/json accepts, save that it takes any bytes from 0x80
+// on inside a string: whether they are UTF-8 is for the caller to check, and
+// only if wide says that there are any.
 //
 // An error is sticky and moves the scanner to the end of the text, where every
 // loop over members or elements stops: callers look at failed once, at the end.
@@ -20,6 +23,7 @@ type scanner struct {
 	depth   int
 	fresh   bool // a container has just been opened: no comma before its first member
 	failed  bool
+	wide    bool   // a string may have bytes from 0x80 on
 	key     []byte // of the member that nextMember found
 	scratch []byte // strings that had escapes, one behind the other
 }
@@ -203,14 +207,42 @@ func (s *scanner) text() (value []byte, sound bool) {
 }
 
 // plainEnd returns the position of the first byte at or after from that does
-// not stand for itself, or the end of the text.
+// not stand for itself, or the end of the text. It looks at eight bytes at a time.
 func (s *scanner) plainEnd(from int) int {
+	seen := uint64(0)
+	for ; from+8 <= len(s.data); from += 8 {
+		word := binary.LittleEndian.Uint64(s.data[from:])
+		seen |= word
+		if special := specials(word); special != 0 {
+			s.wide = s.wide || seen&high != 0
+			return from + bits.TrailingZeros64(special)/8
+		}
+	}
+	s.wide = s.wide || seen&high != 0
+	return s.plainEndByBytes(from)
+}
+
+func (s *scanner) plainEndByBytes(from int) int {
 	for i, c := range s.data[from:] {
+		s.wide = s.wide || c >= utf8.RuneSelf
 		if !plain[c] {
 			return from + i
 		}
 	}
 	return len(s.data)
+}
+
+const (
+	each = 0x0101010101010101 // times a byte: that byte in each of eight
+	high = 0x80 * each
+)
+
+// specials marks, with its highest bit, each byte of word that is a control
+// character, a quote or a backslash. A difference borrows from the byte above
+// only where it marks its own, so the lowest mark is right, and the others may
+// not be.
+func specials(word uint64) uint64 {
+	return ((word - ' '*each) | ((word ^ '"'*each) - each) | ((word ^ '\\'*each) - each)) & ^word & high
 }
 
 // escapedText continues text at the first byte that is not plain.
