@@ -9,66 +9,77 @@ import (
 // which they come.
 type dictionary struct {
 	values byteArrays
-	hashes []uint32 // of each value, so that most comparisons and all rehashing skip the bytes
-	slots  []uint32 // open addressing: 1 + a value's number, 0 is free; a power of two long
+	slots  []slot // open addressing; a power of two long
 	seed   maphash.Seed
 }
+
+// slot is half of a value's hash above 1 + its number; 0 is free. With the hash
+// at hand most comparisons and all rehashing skip the bytes.
+type slot uint64
+
+func newSlot(hash uint32, number int) slot { return slot(hash)<<32 | slot(number+1) }
+
+func (s slot) hash() uint32   { return uint32(s >> 32) }
+func (s slot) number() uint32 { return uint32(s) - 1 }
 
 const firstSlots = 1024
 
 func newDictionary() *dictionary {
-	return &dictionary{slots: make([]uint32, firstSlots), seed: maphash.MakeSeed()}
+	return &dictionary{slots: make([]slot, firstSlots), seed: maphash.MakeSeed()}
 }
 
 // size returns the bytes of the values in PLAIN: those of the dictionary page.
 func (d *dictionary) size() int { return len(d.values.bytes) + 4*len(d.values.ends) }
 
 // held returns the bytes of memory that the values take: themselves, and per
-// value an end, a hash and two to four slots. An empty dictionary counts as
+// value an end and two to four slots. An empty dictionary counts as
 // nothing, so that a row group is never full before its first row.
-func (d *dictionary) held() int { return len(d.values.bytes) + (8+4+4*4)*len(d.values.ends) }
+func (d *dictionary) held() int { return len(d.values.bytes) + (8+4*8)*len(d.values.ends) }
 
 func (d *dictionary) reset() {
 	d.values.reset()
-	d.hashes = d.hashes[:0]
 	clear(d.slots)
 }
 
 // number returns the number of v, which it adds when it is new.
 func (d *dictionary) number(v []byte) uint32 {
 	hash := uint32(maphash.Bytes(d.seed, v))
-	slot := d.find(hash, v)
-	if n := d.slots[slot]; n != 0 {
-		return n - 1
+	at := d.find(hash, v)
+	if s := d.slots[at]; s != 0 {
+		return s.number()
 	}
+	n := len(d.values.ends)
 	d.values.add(v)
-	d.hashes = append(d.hashes, hash)
-	d.slots[slot] = uint32(len(d.hashes))
-	if len(d.hashes)*2 > len(d.slots) {
+	d.slots[at] = newSlot(hash, n)
+	if 2*len(d.values.ends) > len(d.slots) {
 		d.grow()
 	}
-	return uint32(len(d.hashes) - 1)
+	return uint32(n)
 }
 
-// find returns the slot of v, or the free one where it belongs.
+// find returns the place of v's slot, or of the free one where it belongs.
 func (d *dictionary) find(hash uint32, v []byte) uint32 {
 	mask := uint32(len(d.slots) - 1)
-	for slot := hash & mask; ; slot = (slot + 1) & mask {
-		n := d.slots[slot]
-		if n == 0 || d.hashes[n-1] == hash && bytes.Equal(d.values.at(int(n-1)), v) {
-			return slot
+	for at := hash & mask; ; at = (at + 1) & mask {
+		s := d.slots[at]
+		if s == 0 || s.hash() == hash && bytes.Equal(d.values.at(int(s.number())), v) {
+			return at
 		}
 	}
 }
 
 func (d *dictionary) grow() {
-	d.slots = make([]uint32, 2*len(d.slots))
+	old := d.slots
+	d.slots = make([]slot, 2*len(old))
 	mask := uint32(len(d.slots) - 1)
-	for i, hash := range d.hashes {
-		slot := hash & mask
-		for d.slots[slot] != 0 {
-			slot = (slot + 1) & mask
+	for _, s := range old {
+		if s == 0 {
+			continue
 		}
-		d.slots[slot] = uint32(i + 1)
+		at := s.hash() & mask
+		for d.slots[at] != 0 {
+			at = (at + 1) & mask
+		}
+		d.slots[at] = s
 	}
 }

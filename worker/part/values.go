@@ -129,7 +129,7 @@ func (v *textValues) encode(dst []byte, s *deltaScratch) ([]byte, parquet.Encodi
 	}
 	v.used = true
 	v.closed = v.dict.size() > v.limit
-	width := max(widthOf(uint64(len(v.dict.hashes)-1)), 1)
+	width := max(widthOf(uint64(len(v.dict.values.ends)-1)), 1)
 	dst = append(dst, byte(width))
 	return appendHybrid(dst, v.indexes, width), parquet.Encoding_RLE_DICTIONARY
 }

@@ -209,7 +209,7 @@ func (w *Writer[R]) capacity() int {
 		}
 		n += cap(c.texts.arrays.bytes) + 8*cap(c.texts.arrays.ends) + 4*cap(c.texts.indexes)
 		if d := c.texts.dict; d != nil {
-			n += cap(d.values.bytes) + 8*cap(d.values.ends) + 4*cap(d.hashes) + 4*cap(d.slots)
+			n += cap(d.values.bytes) + 8*cap(d.values.ends) + 8*cap(d.slots)
 		}
 	}
 	return n
