@@ -81,14 +81,17 @@ func (c *content) ranged(from, to event.ID) source {
 // window's end, so that an undisturbed run claims nothing of the next window.
 func (c *content) fresh() source {
 	left := &c.memory.tail
-	left.ids, left.asked = left.ids[:0], 0
+	left.ids, left.asked, left.whole = left.ids[:0], 0, false
 	return func(ctx context.Context, page *stream.Page) error {
 		page.Entries = page.Entries[:0]
 		size := c.size.next()
-		if left.after(c.last) == 0 || size > left.asked {
-			if err := c.look(ctx, left, size); err != nil || left.after(c.last) == 0 {
+		if !left.whole && (left.after(c.last) == 0 || size > left.asked) {
+			if err := c.look(ctx, left, size); err != nil {
 				return err
 			}
+		}
+		if left.after(c.last) == 0 {
+			return nil
 		}
 		count := min(left.after(c.last), size)
 		if fault.ReadsBeyond.Is() {
@@ -117,6 +120,7 @@ func (c *content) fresh() source {
 type tail struct {
 	ids   []event.ID // ascending
 	asked int
+	whole bool // these are all that stand behind the cursor; the fence lets none be added
 	page  stream.Page
 }
 
@@ -125,7 +129,7 @@ func (c *content) look(ctx context.Context, t *tail, count int) error {
 	if err := c.stream.Tail(ctx, &t.page, c.last, event.ID{MS: c.window.EndMS()}, count); err != nil {
 		return err
 	}
-	t.ids, t.asked = t.ids[:0], count
+	t.ids, t.asked, t.whole = t.ids[:0], count, len(t.page.Entries) < count
 	for _, e := range slices.Backward(t.page.Entries) {
 		t.ids = append(t.ids, e.ID)
 	}

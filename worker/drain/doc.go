@@ -1,9 +1,10 @@
 // Package drain is the main path: it moves the entries of one window from
 // Redis Streams into published parts, once, and settles them.
 //
-// drain.go walks over windows, window.go over the kinds of one window, and
-// kind.go holds the steps of the protocol for one kind, one function each, in
-// the order in which they are called. DESIGN.md explains why they stand in that
+// drain.go walks over windows, lanes.go drains their kinds side by side,
+// window.go makes the attempts for one kind of a window, and kind.go holds the
+// steps of the protocol for one kind, one function each, in the order in which
+// they are called. DESIGN.md explains why they stand in that
 // order. Everything may be killed anywhere: before a part is published all can
 // be thrown away, after it all can be repeated.
 //

@@ -139,25 +139,35 @@ func (d *Drainer) now(ctx context.Context) (time.Time, error) {
 	return d.source.Now(ctx)
 }
 
-// drainAll drains windows in order. A broken window does not keep the younger
-// ones from being drained; a Redis that is away, or a signal, does.
+// drainAll drains windows in order.
 func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) (records []runlog.Record, err error) {
+	lanes := d.start(ctx, windows)
 	for _, w := range windows {
-		if ctx.Err() != nil {
+		outcomes, begun := lanes.next()
+		if !begun && ctx.Err() != nil {
 			return records, errors.Join(err, ErrStopped)
 		}
-		record, failed := d.drainWindow(ctx, w)
-		records = append(records, record)
-		logged := d.append(record)
-		err = errors.Join(err, failed, logged)
-		if logged == nil {
-			err = errors.Join(err, d.reportLosses(record))
+		if !begun {
+			return records, err // which says why
 		}
-		if class := Classify(failed); class != None && class != Integrity {
-			break
+		record, failed, told := d.conclude(ctx, w, outcomes)
+		records = append(records, record)
+		err = errors.Join(err, failed, told)
+		if halts(failed) {
+			lanes.stop(failed)
 		}
 	}
 	return records, err
+}
+
+// conclude writes what happened to a window into the run log, and tells of
+// losses. It returns the error of the drain and that of telling.
+func (d *Drainer) conclude(ctx context.Context, w window.Window, outcomes []outcome) (record runlog.Record, failed, told error) {
+	record, failed = d.record(ctx, w, outcomes)
+	if told = d.append(record); told == nil {
+		told = d.reportLosses(record)
+	}
+	return record, failed, told
 }
 
 // append writes the record to the run log.

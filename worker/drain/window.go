@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"sync"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -15,29 +14,30 @@ import (
 	"datawriter/worker/window"
 )
 
-// drainWindow drains the kinds of one window side by side and reports on them.
-// A kind that fails does not stop the others.
-func (d *Drainer) drainWindow(ctx context.Context, w window.Window) (runlog.Record, error) {
-	start := time.Now()
-	kinds := event.Kinds()
-	reports, errs := make([]runlog.Kind, len(kinds)), make([]error, len(kinds))
-	var all sync.WaitGroup
-	for i, kind := range kinds {
-		all.Go(func() { reports[i], errs[i] = d.drainKind(ctx, w, kind) })
+// record makes one record of how a window's kinds ended, and one error. A kind
+// that failed has not stopped the others.
+func (d *Drainer) record(ctx context.Context, w window.Window, outcomes []outcome) (runlog.Record, error) {
+	var err error
+	for i := range outcomes {
+		o := &outcomes[i]
+		err = errors.Join(err, o.err)
+		// Here and not where the kind ended, so that what one record tells the next,
+		// which may have begun, does not tell again.
+		if Classify(o.err) != HeldByOther {
+			o.report.Losses = d.losses(o.report.Kind)
+		}
 	}
-	all.Wait()
-	err := orStopped(ctx, errors.Join(errs...))
-	if err != nil {
+	if err = orStopped(ctx, err); err != nil {
 		err = fmt.Errorf("drain window %s: %w", w, err)
 	}
-	record := newRecord(w, reports, start, time.Now(), err)
+	record := newRecord(w, outcomes, err)
 	d.logWindow(record, err)
 	return record, err
 }
 
 // drainKind makes attempts until one succeeds, none is left, or the error is of
 // a class that no retry helps. Each attempt starts from the top.
-func (d *Drainer) drainKind(ctx context.Context, w window.Window, kind event.Kind) (runlog.Kind, error) {
+func (d *Drainer) drainKind(ctx context.Context, w window.Window, kind event.Kind) outcome {
 	start, attempts := time.Now(), 0
 	total := runlog.Kind{Kind: kind, Stream: d.source.Name(kind), Parts: []string{}, Added: -1}
 	attempt := func() (struct{}, error) {
@@ -56,20 +56,23 @@ func (d *Drainer) drainKind(ctx context.Context, w window.Window, kind event.Kin
 			d.log.Warn("attempt failed, trying again", zap.Stringer("window", w), zap.Stringer("kind", kind),
 				zap.Int("attempt", attempts), zap.Duration("wait", wait), zap.Error(err))
 		}))
-	if Classify(err) != HeldByOther {
-		total.Losses = d.losses(kind)
-	}
 	total.Attempts, total.Seconds = attempts, time.Since(start).Seconds()
 	if err != nil {
 		err = fmt.Errorf("%s: %w", kind, err)
 		total.Error = err.Error()
 	}
-	return total, err
+	return outcome{total, start, err}
 }
 
-func newRecord(w window.Window, kinds []runlog.Kind, start, end time.Time, err error) runlog.Record {
-	record := runlog.Record{Window: w, Status: runlog.Nothing, Start: start.UTC(), End: end.UTC(), Seconds: end.Sub(start).Seconds(), Kinds: kinds}
-	for _, k := range kinds {
+func newRecord(w window.Window, outcomes []outcome, err error) runlog.Record {
+	record := runlog.Record{Window: w, Status: runlog.Nothing, Start: outcomes[0].start.UTC(), End: time.Now().UTC()}
+	for _, o := range outcomes {
+		k := o.report
+		record.Kinds = append(record.Kinds, k)
+		if o.start.Before(record.Start) {
+			record.Start = o.start.UTC()
+		}
+		record.Seconds = max(record.Seconds, k.Seconds)
 		record.Attempts = max(record.Attempts, k.Attempts)
 		if len(k.Parts) > 0 || k.Settled > 0 {
 			record.Status = runlog.Drained

@@ -39,7 +39,7 @@ type Record struct {
 	Status   Status        `json:"status"`
 	Start    time.Time     `json:"start"` // of the work, by the local clock, which decides nothing
 	End      time.Time     `json:"end"`
-	Seconds  float64       `json:"seconds"`
+	Seconds  float64       `json:"seconds"`  // of the kind that took longest; windows of a backlog overlap
 	Attempts int           `json:"attempts"` // of the kind that needed most
 	Kinds    []Kind        `json:"kinds"`
 	Error    string        `json:"error,omitempty"`
