@@ -11,6 +11,7 @@ import (
 
 	"github.com/urfave/cli/v2"
 
+	"datawriter/worker/audit"
 	"datawriter/worker/drain"
 	"datawriter/worker/validate"
 	"datawriter/worker/verify"
@@ -46,7 +47,7 @@ func exitCode(ctx context.Context, err error) int {
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}
-	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) {
+	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) || errors.Is(err, audit.ErrGap) {
 		return exitIntegrity
 	}
 	class := drain.Classify(err)

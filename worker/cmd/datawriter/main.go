@@ -101,6 +101,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			exporterCommand(),
 			ackCommand(),
 			reportCommand(),
+			auditCommand(),
 			validateCommand(),
 			healthCommand(),
 			completionCommand(),
