@@ -49,6 +49,15 @@ func Start(t testing.TB, options ...string) *Server {
 	return nil
 }
 
+// StartWith starts a server on a configuration file, which it may rewrite.
+func StartWith(t testing.TB, file string, options ...string) *Server {
+	t.Helper()
+	return Start(t, append([]string{configFile, file}, options...)...)
+}
+
+// configFile marks, as the first option, the file that must stand before all.
+const configFile = "\x00file"
+
 // URL returns the server's address as the commands take it.
 func (s *Server) URL() string { return fmt.Sprintf("redis://127.0.0.1:%d/0", s.Port) }
 
@@ -90,10 +99,14 @@ func (s *Server) Restart() {
 }
 
 func (s *Server) start() error {
-	args := append([]string{
+	file, options := []string{}, s.args
+	if len(options) > 1 && options[0] == configFile {
+		file, options = options[1:2], options[2:]
+	}
+	args := append(append(file,
 		"--port", fmt.Sprint(s.Port), "--bind", "127.0.0.1", "--dir", s.Dir,
 		"--save", "", "--appendonly", "no", "--logfile", filepath.Join(s.Dir, "redis.log"),
-	}, s.args...)
+	), options...)
 	s.cmd = exec.Command(binary(s.t), args...)
 	s.cmd.Stdout, s.cmd.Stderr = io.Discard, io.Discard
 	// The server must not outlive a test process that is killed.
