@@ -50,7 +50,9 @@ class Stack:
         wrapper.chmod(0o755)
         self.env = os.environ | {
             "STATE": str(self.state), "PREFECT_PORT": str(self.port), "REDIS_PORT": str(self.redis_port),
-            "WINDOW": f"{SECONDS}s", "RATE": "1500", "DETACH": "1", "BIN_DIR": str(wrapper.parent), "SLACK": str(self.slack.folder)
+            "WINDOW": f"{SECONDS}s", "RATE": "1500", "DETACH": "1", "BIN_DIR": str(wrapper.parent), "SLACK": str(self.slack.folder),
+            # Of the runs that wait for their turn one begins at each look: on this schedule as many as join them.
+            "PREFECT_WORKER_QUERY_SECONDS": "2",
         } | self.watching | settings
 
     def command(self, verb: str) -> subprocess.CompletedProcess:
@@ -109,7 +111,7 @@ class Stack:
     def state_of(self, run: str) -> dict:
         return self.api(f"/flow_runs/{run}")["state"]
 
-    def finished(self, run: str, seconds: float = 300) -> dict:
+    def finished(self, run: str, seconds: float = 600) -> dict:
         final = {"COMPLETED", "FAILED", "CANCELLED", "CRASHED"}
         wait(lambda: self.state_of(run)["type"] in final, seconds, lambda: f"run {run} ends: {self.state_of(run)}")
         return self.state_of(run)
@@ -146,13 +148,13 @@ class Stack:
         stems = [{path.name.removesuffix("-00.parquet") for path in self.data.glob(f"2*/*/*/*/{kind}/*-00.parquet")} for kind in KINDS]
         return sorted(set.intersection(*stems))
 
-    def drained_up_to(self, moment: datetime, seconds: float = 300) -> None:
+    def drained_up_to(self, moment: datetime, seconds: float = 600) -> None:
         """Waits until the window that holds that moment is drained."""
         start = moment.timestamp() // SECONDS * SECONDS
         stem = f"{datetime.fromtimestamp(start, timezone.utc):%Y%m%dT%H%M%SZ}-{SECONDS}s"
         wait(lambda: stem in self.windows(), seconds, lambda: f"{stem} is drained; there are {self.windows()[-3:]}")
 
-    def goes_on(self, seconds: float = 300) -> None:
+    def goes_on(self, seconds: float = 600) -> None:
         """A window that begins after now is drained by itself."""
         self.drained_up_to(datetime.now(timezone.utc) + timedelta(seconds=SECONDS), seconds)
 

@@ -47,7 +47,7 @@ def settings(given) -> dict[str, str]:
     port = given.get("PREFECT_PORT") or "4200"
     env = {name: value for name, value in given.items() if not name.startswith("PREFECT_")}
     env.update(read_env(ROOT / "deployments/prefect/settings.env"))
-    env.update({name: given[name] for name in given if name.startswith("PREFECT_SERVER_SERVICES_")})
+    env.update({name: given[name] for name in given if name.startswith(("PREFECT_SERVER_SERVICES_", "PREFECT_WORKER_"))})
     env.update(
         STATE=str(state), ROOT=str(ROOT), VENV=str(VENV),
         WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
