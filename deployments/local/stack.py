@@ -127,7 +127,7 @@ def start_all(env: dict[str, str]) -> None:
     watching = env["WATCHING"].split()
     supervisor(env, "start", *watching)  # they take seconds of the server's minute
     wait_for("server", lambda: call(env, "/health") is True, env, 600)
-    prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"], "--stranded", "0"]
+    prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"]]
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
     supervisor(env, "start", "worker")
     wait_for("worker", lambda: worker_online(env), env, 300)

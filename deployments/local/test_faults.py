@@ -132,5 +132,6 @@ def test_a_run_stranded_before_it_runs_is_cleared(stack):
         return stack.state_of(run)["type"] == "PENDING"
 
     wait(taken, 120, lambda: "the run before it gives its slot back")
+    stack.supervisor("restart", "server")  # it forgets which events it waits for
     stack.supervisor("start", "worker")
     assert stack.finished(run)["type"] == "CRASHED"

@@ -1,7 +1,6 @@
 """Makes a Prefect server ready for datawriter: work pool, deployments, the automation that clears dead runs.
 
-Repeating it changes nothing but the runs that a dead worker left behind. Run it from the root of the repository,
-where prefect.yaml lies:
+Repeating it changes nothing. Run it from the root of the repository, where prefect.yaml lies:
 
     python deployments/prefect/prepare.py [--length 1m]
 """
@@ -10,34 +9,31 @@ import argparse
 import subprocess
 import sys
 import tempfile
-from datetime import datetime, timedelta, timezone
+from datetime import timedelta
 from pathlib import Path
 
 import yaml
 from prefect.automations import Automation
 from prefect.client.orchestration import get_client
 from prefect.client.schemas.actions import WorkPoolCreate
-from prefect.client.schemas.filters import FlowRunFilter, WorkPoolFilter
 from prefect.events.actions import ChangeFlowRunState
 from prefect.events.schemas.automations import EventTrigger, Posture
 from prefect.exceptions import ObjectNotFound
-from prefect.states import Crashed, StateType
+from prefect.states import StateType
 from prefect.workers.process import ProcessWorker
 
-POOL = "datawriter"
+from worker import POOL, WATCHED
+
 UNITS = {"s": 1, "m": 60, "h": 3600}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.partition("\n")[0])
     parser.add_argument("--length", default="5m", help="window length and schedule of drain-window, such as 5m, 1m or 10s")
-    parser.add_argument("--stranded", type=int, default=180, metavar="SECONDS",
-                        help="a run that is Pending for longer was left behind (0: no worker is there yet)")
-    arguments = parser.parse_args()
+    length = parser.parse_args().length
     create_pool()
-    clear_stranded_runs(timedelta(seconds=arguments.stranded))
     clear_dead_runs()
-    deploy(arguments.length)
+    deploy(length)
 
 
 def create_pool() -> None:
@@ -49,26 +45,13 @@ def create_pool() -> None:
                 name=POOL, type="process", base_job_template=ProcessWorker.get_default_base_job_template()))
 
 
-def clear_stranded_runs(age: timedelta) -> None:
-    """A run that a worker took and never started. The automation sees most of them, but what it knows of a run that
-    was created shortly before its slot waits in the server's memory for 15 minutes, and is gone after a restart.
-    """
-    pending = FlowRunFilter.model_validate({"state": {"type": {"any_": ["PENDING"]}}})
-    ours = WorkPoolFilter.model_validate({"name": {"any_": [POOL]}})
-    limit = datetime.now(timezone.utc) - age
-    with get_client(sync_client=True) as client:
-        for run in client.read_flow_runs(flow_run_filter=pending, work_pool_filter=ours):
-            if run.state.timestamp < limit:
-                client.set_flow_run_state(run.id, Crashed(message="Its worker was gone before it began"))
-
-
 def clear_dead_runs() -> None:
     """A run on a worker that gives no sign of life for 90 seconds, three heartbeats, is dead: its slot is freed.
 
     Every change of state is a sign of life, also to a state whose name is our own (Skipped), hence the wildcard.
     """
     alive = {"prefect.flow-run.heartbeat", "prefect.flow-run.Pending", "prefect.flow-run.Submitting",
-             "prefect.flow-run.Running", "prefect.flow-run.Retrying"}
+             "prefect.flow-run.pull-step.executed", "prefect.flow-run.Running", "prefect.flow-run.Retrying", WATCHED}
     wanted = Automation(
         name="clear dead runs",
         description="A run without a sign of life for 90 seconds becomes Crashed, so that the next one starts.",
