@@ -29,6 +29,8 @@ const (
 	// lateAfter is how late a scheduled run may begin before the pool is not
 	// keeping up.
 	lateAfter = 2 * time.Minute
+	// answerTime is how long the server may take for one answer.
+	answerTime = 30 * time.Second
 	// clearsDead is the automation that deployments/prefect/prepare.py creates.
 	clearsDead = "clear dead runs"
 )
@@ -272,6 +274,8 @@ func (p prefectAPI) ask(ctx context.Context, method, address string, question, a
 		}
 		body = bytes.NewReader(text)
 	}
+	ctx, cancel := context.WithTimeout(ctx, answerTime)
+	defer cancel()
 	request, err := http.NewRequestWithContext(ctx, method, address, body)
 	if err != nil {
 		return fmt.Errorf("ask Prefect: %w", err)

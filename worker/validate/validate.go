@@ -44,6 +44,14 @@ func Steps() []Step {
 			About: "Asks Prometheus, Alertmanager, the exporter and Grafana of a running stack. Changes nothing."},
 		{Name: "prefect", Usage: "ask a running Prefect server whether windows are drained by themselves: flows, plans, workers, dead runs", Run: prefect,
 			About: "Asks the API of a running Prefect server. Changes nothing."},
+		{Name: "pipeline", Usage: "send 450,000 events through Redis into Parquet, and hold every one against its file", Run: pipeline,
+			About: pipelineAbout, Takes: time.Minute, Quick: 3 * time.Second},
+		{Name: "schedule", Usage: "let Prefect drain ten windows: each run exactly its own, slow, repeated and late ones too", Run: schedule,
+			About: scheduleAbout, Takes: 56 * time.Minute, Quick: 5 * time.Minute},
+		{Name: "load", Usage: "send 2.7 million events in 30 minutes through Prefect's schedule, and look for each in the files", Run: load,
+			About: loadAbout, Takes: 36 * time.Minute, Quick: 3 * time.Minute},
+		{Name: "soak", Usage: "send 5.4 million events in an hour, break what can break, and look for each event and for what grows", Run: soak,
+			About: soakAbout, Takes: 67 * time.Minute, Quick: 5 * time.Minute},
 		{Name: "alerts", Usage: "break a rehearsal of the stack for real, and wait for messages, their end, acknowledgment and escalation", Run: alerts,
 			About: "Starts Redis, exporters, Prometheus, Alertmanager and a receiver in Slack's place on free ports, breaks them and listens.", Takes: 10 * time.Minute},
 	}
@@ -78,6 +86,14 @@ type Config struct {
 	RedisServer string   // program; empty looks for redis-server or valkey-server
 	RedisConf   string   // configuration file of own servers; empty means the shipped redis.conf
 	RedisOption []string // options beyond that file: "maxmemory 64mb"
+
+	// What schedule, load and soak bring up a whole stack with.
+	Root    string        // of the repository, in which the local stack's scripts are
+	Program string        // path of datawriter; empty means this one
+	Window  time.Duration // length of a window; 0 means the step's own
+	Windows int           // how many
+	Rate    float64       // events a second
+	From    string        // recording of an earlier run, to be judged again instead of running
 
 	Faster int    // how much faster than in production a rehearsal's time runs
 	Keep   string // folder in which a step leaves its files, logs and messages; empty leaves none

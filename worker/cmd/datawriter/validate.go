@@ -14,6 +14,7 @@ import (
 	"golang.org/x/term"
 
 	"datawriter/worker/validate"
+	"datawriter/worker/window"
 )
 
 func validateCommand() *cli.Command {
@@ -187,6 +188,19 @@ func givenRedisFlags() []cli.Flag {
 	}, ownRedisFlags())
 }
 
+// stackFlags belong to the steps that bring up a whole stack.
+func stackFlags() []cli.Flag {
+	return []cli.Flag{
+		&cli.StringFlag{Name: "root", Value: ".", Usage: "`FOLDER` of the repository, whose local stack is brought up"},
+		&cli.StringFlag{Name: "program", Usage: "`PATH` of the datawriter to try (default: this one)"},
+		&cli.StringFlag{Name: "window", Usage: "`LENGTH` of the windows and the schedule (default: the step's own)"},
+		&cli.IntFlag{Name: "windows", Usage: "`N` windows of traffic (default: the step's own)"},
+		&cli.Float64Flag{Name: "rate", Usage: "`N` events a second (default: the step's own)"},
+		&cli.StringFlag{Name: "from", Usage: "recording.json `FILE` of an earlier run, to judge it again instead of running"},
+		&cli.StringFlag{Name: "redis-server", Category: redisCategory, Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
+	}
+}
+
 // stepFlags lists what each step can be told.
 var stepFlags = map[string][]cli.Flag{
 	"baseline":    givenRedisFlags(),
@@ -206,6 +220,9 @@ var stepFlags = map[string][]cli.Flag{
 		&cli.StringFlag{Name: "prefect-auth-file", Usage: "`FILE` that holds USER:PASSWORD or an API key"},
 		&cli.StringFlag{Name: "prometheus-url", Usage: "`URL` of Prometheus; empty skips it"},
 	},
+	"schedule": stackFlags(),
+	"load":     stackFlags(),
+	"soak":     stackFlags(),
 	"alerts": {
 		&cli.IntFlag{Name: "faster", Value: 10, Usage: "`N` times faster than in production the rehearsal's time runs; scrapes may then take 5s/N, which a busy machine needs"},
 		&cli.StringFlag{Name: "redis-server", Category: redisCategory, Usage: "`PROGRAM` of Redis or Valkey (default: the one on the PATH)"},
@@ -284,10 +301,16 @@ func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err e
 		Prometheus: c.String("prometheus-url"), Alertmanager: c.String("alertmanager-url"), Exporter: c.String("exporter-url"),
 		Grafana: c.String("grafana-url"), Dashboards: c.String("dashboards"),
 		Redis: c.String("redis-url"), RedisServer: c.String("redis-server"), RedisConf: c.String("redis-conf"), RedisOption: c.StringSlice("redis-option"),
+		Root: c.String("root"), Program: c.String("program"), Windows: c.Int("windows"), Rate: c.Float64("rate"), From: c.String("from"),
 		Faster: c.Int("faster"), Keep: c.String("keep"), Log: log,
 	}
 	if term.IsTerminal(int(os.Stderr.Fd())) {
 		cfg.Progress = c.App.ErrWriter
+	}
+	if text := c.String("window"); text != "" {
+		if cfg.Window, err = window.ParseLength(text); err != nil {
+			return cfg, usage("--window: %w", err)
+		}
 	}
 	if cfg.PrefectAuth, err = readSecret(c.String("prefect-auth-file")); err != nil {
 		return cfg, err
