@@ -51,3 +51,14 @@ flows-requirements:
 	for name in flows/requirements deployments/local/requirements flows/requirements-test; do \
 	  uv pip compile --quiet --universal --no-strip-extras --python-version 3.11 --generate-hashes --no-header --no-annotate $$name.in -o $$name.txt; \
 	done
+
+# The validation programme on stacks of its own: an hour of soak, half an hour of load, an hour of schedule.
+.PHONY: soak load schedule validate-quick
+soak: build venv redis ## an hour of 1,500 events a second on a stack of its own, with faults: REPORT=reports
+load: build venv redis ## half an hour of 1,500 events a second on a stack of its own
+schedule: build venv redis ## ten slots of the schedule on a stack of its own: each run its window
+soak load schedule:
+	$(BIN) validate $@ --redis-server "$$(cat $(CACHE)/redis-server)" --report $(or $(REPORT),reports) $(VALIDATEFLAGS)
+
+validate-quick: build venv redis ## pipeline, schedule, load and soak in a quarter of an hour
+	for step in pipeline schedule load soak; do $(BIN) validate $$step --quick --redis-server "$$(cat $(CACHE)/redis-server)" || exit; done

@@ -123,9 +123,15 @@ func (j *judge) windowsDrained() {
 		Detail: strings.Join(others, ", ")})
 }
 
-// forgiven is how many scheduled runs a recording's faults may cost: those of slots
-// at which the Prefect server was away are never created, or a fault ended them.
-func (j *judge) forgiven() int { return min(len(j.rec.Incidents), len(j.windows)-1) }
+// forgiven is how many scheduled runs the recording's faults may cost.
+func (j *judge) forgiven() (n int) {
+	for _, i := range j.rec.Incidents {
+		if i.What == workerKilled || i.What == serverGone {
+			n++
+		}
+	}
+	return n
+}
 
 // slotRuns are the scheduled runs of the recording's windows.
 func (j *judge) slotRuns() (found []flowRun) {

@@ -61,6 +61,9 @@ func (s *Session) startStack(ctx context.Context, folder, data string, length ti
 
 // prepare chooses ports and writes down the environment of every process.
 func (l *localStack) prepare(ctx context.Context, cfg Config, folder string) (err error) {
+	if cfg.Root == "" {
+		return fmt.Errorf("%w: it brings up a whole stack: say with --root where the repository is", ErrUnready)
+	}
 	if l.root, err = filepath.Abs(cfg.Root); err != nil {
 		return err
 	}

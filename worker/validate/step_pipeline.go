@@ -115,9 +115,10 @@ func (p *pipelineRun) drainer() *drain.Drainer {
 func (p *pipelineRun) drain(ctx context.Context) error {
 	began := time.Now()
 	records, err := p.drainer().Run(ctx, p.window)
-	if err != nil {
-		return err
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
+	p.check("the window is drained", func() (string, error) { return p.window.String(), err })
 	seconds := time.Since(began).Seconds()
 	rows, rejects := int64(0), int64(0)
 	for _, r := range records {
@@ -248,9 +249,11 @@ func (p *pipelineRun) again(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if _, err := p.drainer().Run(ctx, p.window); err != nil {
-		return err
+	_, err = p.drainer().Run(ctx, p.window)
+	if ctx.Err() != nil {
+		return context.Cause(ctx)
 	}
+	p.check("a second drain", func() (string, error) { return "of the same window", err })
 	after, err := p.files(ctx)
 	if err != nil {
 		return err

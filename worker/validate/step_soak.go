@@ -25,14 +25,22 @@ func soak(ctx context.Context, s *Session) error {
 	return nil
 }
 
+// Faults that may cost a scheduled run, whose window the next one then drains: a run
+// that the worker had just taken crashes, and a server makes no runs for slots at
+// which it is away.
+const (
+	workerKilled = "the worker is killed while a run is at work"
+	serverGone   = "the Prefect server is away over a slot"
+)
+
 // soakFaults spreads the faults over the windows, with calm ones between them.
 func soakFaults(st *stage) []disturbance {
 	length := st.length
 	slot := func(twelfth int) time.Duration { return time.Duration(max(1, twelfth*st.windows/12)) * length }
 	all := []disturbance{
-		{"the worker is killed while a run is at work", slot(2), st.killMeanwhile("worker", "flow")},
+		{workerKilled, slot(2), st.killMeanwhile("worker", "flow")},
 		{"Redis is restarted", slot(4) + length/2, st.restartRedis},
-		{"the Prefect server is away over a slot", slot(6) - 5*time.Second, st.serverAway(min(15*time.Second, length/2))},
+		{serverGone, slot(6) - 5*time.Second, st.serverAway(min(15*time.Second, length/2))},
 	}
 	if st.ownDisk {
 		all = append(all, disturbance{"the disk of the files is full over a slot", slot(8) - length/15, st.fullDisk(length * 4 / 15)})

@@ -229,12 +229,13 @@ var stepFlags = map[string][]cli.Flag{
 	},
 }
 
-// allFlags are those of every step; where a running stack is has no default here.
+// allFlags are those of every step; where a running stack is, or the repository
+// with a local one, has no default here.
 func allFlags() (all []cli.Flag) {
 	seen := make(map[string]bool)
 	for _, step := range validate.Steps() {
 		for _, f := range stepFlags[step.Name] {
-			if text, ok := f.(*cli.StringFlag); ok && strings.HasSuffix(text.Name, "-url") {
+			if text, ok := f.(*cli.StringFlag); ok && (strings.HasSuffix(text.Name, "-url") || text.Name == "root") {
 				bare := *text
 				bare.Value = ""
 				f = &bare
