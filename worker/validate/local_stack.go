@@ -88,9 +88,13 @@ func (l *localStack) prepare(ctx context.Context, cfg Config, folder string) (er
 	if l.redisPort, err = freePort(ctx); err != nil {
 		return err
 	}
+	exporterPort, err := freePort(ctx)
+	if err != nil {
+		return err
+	}
 	l.prefect = prefectAPI{url: "http://127.0.0.1:" + prefectPort + "/api"}
 	l.env = append(os.Environ(), "STATE="+l.state, "DATA="+l.data, "PREFECT_PORT="+prefectPort, "REDIS_PORT="+l.redisPort, "REDIS_URL=",
-		"REDIS_SERVER="+server, "BIN_DIR="+bin, "WINDOW="+window.Label(l.length), "RATE=0", "DETACH=1",
+		"REDIS_SERVER="+server, "BIN_DIR="+bin, "WINDOW="+window.Label(l.length), "RATE=0", "DETACH=1", "MONITORING=0", "EXPORTER_PORT="+exporterPort,
 		"DATAWRITER_STATE_DIR="+l.stateDir())
 	return nil
 }

@@ -55,7 +55,7 @@ type usage struct {
 var roles = []struct{ role, words string }{
 	{"redis", "redis-server"}, {"redis", "valkey-server"},
 	{"server", "prefect server start"}, {"server", "uvicorn"}, {"worker", "prefect worker start"}, {"flow", "prefect.engine"},
-	{"drain", "datawriter run"}, {"supervisor", "supervisord"},
+	{"drain", "datawriter run"}, {"exporter", "datawriter exporter"}, {"supervisor", "supervisord"},
 }
 
 type process struct {

@@ -84,6 +84,9 @@ func (j *judge) trends() {
 			bar = measured() // its memory is the backlog; what stays after a drain is judged below
 		}
 		life := longestLife(j.rec.Samples, role, func(u *usage) float64 { return float64(u.Memory) / 1e6 })
+		if len(life) == 0 {
+			continue // this stack had none
+		}
 		j.trend("memory of the "+role, "MB/h", bar, life)
 		j.trend("open files of the "+role, "files/h", atMost(mostFileGrowth), longestLife(j.rec.Samples, role, func(u *usage) float64 { return float64(u.Files) }))
 	}
