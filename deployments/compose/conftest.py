@@ -71,6 +71,10 @@ class Stack:
         state = self.inspect(service)["State"]
         return state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
 
+    def all_healthy(self) -> bool:
+        lines = [line.split() for line in self.compose("ps", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()]
+        return {line[0] for line in lines} >= set(LONG_RUNNING) and all(line[1:] in (["running", "healthy"], ["running"]) for line in lines)
+
     def kill(self, service: str) -> None:
         """As the kernel kills: the engine would take its own `docker kill` for a wish, and leave it dead."""
         os.kill(self.inspect(service)["State"]["Pid"], signal.SIGKILL)
@@ -111,11 +115,11 @@ class Stack:
     def slack(self) -> list[dict]:
         return [json.loads(line) for line in self.sh("docker", "logs", "slack").splitlines() if line]
 
-    def slack_titles(self, since: float) -> list[str]:
-        """Of messages about something that fires, each once."""
+    def told(self, since: float) -> str:
+        """Titles of messages in Slack about something that fires."""
         lines = self.sh("docker", "logs", "--since", f"{since:.0f}", "slack").splitlines()
         titles = [json.loads(line)["attachments"][0]["title"] for line in lines if line]
-        return list(dict.fromkeys(title.split(": ", 2)[-1] for title in titles if "Resolved" not in title))
+        return " ".join(title for title in titles if "Resolved" not in title)
 
 
 def ask(url: str, question: dict | None = None, headers: dict | None = None, method: str = "GET"):

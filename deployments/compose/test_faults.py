@@ -6,6 +6,7 @@ noted, not asserted, but for two things: a lie (a loss or a violation that was n
 """
 
 import calendar
+import os
 import re
 import time
 from functools import partial
@@ -58,18 +59,23 @@ if LAB:  # somebody else's engine is left alone
     FAULTS |= {"restart of the engine": restart, "host shut down in the middle of a window, for two minutes": shut_down,
                "engine and all containers killed in the middle of a window": power_cut}
 
+# Nothing of the drain waits for these.
+WATCHING = ("exporter", "redis-exporter", "prometheus", "alertmanager", "grafana")
+
 MUST_ALERT = {"redis paused for a minute": {"RedisNotAnswering"}}
 
 
 @pytest.fixture(scope="module")
 def table(stack):
-    """A stack that runs, and the file that takes a line for each fault."""
-    stack.compose("build", "--quiet")
-    stack.up()
+    """The file that takes a line for each fault, beside a stack that runs."""
+    if not os.environ.get("TREE"):
+        stack.compose("build", "--quiet")
+        stack.up()
     stack.receive_slack()
     wait_for("files", stack.files)
     path = stack.folder / "faults.md"
-    path.write_text("| fault | healthy again after | a window that closed later in files after | alerts that fired | told in Slack |\n|---|---|---|---|---|\n")
+    if not path.exists():
+        path.write_text("| fault | all healthy after | window that closed later in files after | alerts, those in bold told in Slack |\n|---|---|---|---|\n")
     yield path
     print("\n" + path.read_text())
 
@@ -79,16 +85,21 @@ def test_it_recovers_by_itself(stack, table, name):
     began = time.time()
     FAULTS[name](stack)
     ended = time.time()
-    healthy = wait_for("health", lambda: all(stack.healthy(service) for service in LONG_RUNNING))
-    wait_for("a window that closed afterwards", lambda: newest(stack) > ended)
-    drained = time.time() - ended
+    healthy = wait_for("health", stack.all_healthy)
+    drained = "as ever"
+    if not any(f"{service} " in name + " " for service in WATCHING):
+        drained = f"{healthy + wait_for('a window that closed afterwards', lambda: newest(stack) > ended):.0f} s"
     time.sleep(max(0.0, ended + TOLD_AFTER - time.time()))
-    stack.verify()
-    fired, told = alerts_since(stack, began), stack.slack_titles(since=began)
+    fired, told = alerts_since(stack, began), stack.told(since=began)
     with open(table, "a") as lines:
-        print(f"| {name} | {healthy:.0f} s | {drained:.0f} s | {', '.join(fired) or 'none'} | {', '.join(told) or 'nothing'} |", file=lines)
+        print(f"| {name} | {healthy:.0f} s | {drained} |", ", ".join(f"**{of}**" if of in told else of for of in fired) or "none", "|", file=lines)
     assert not LIES & set(fired)
     assert MUST_ALERT.get(name, set()) <= set(fired)
+
+
+def test_after_all_that_nothing_is_lost_or_twice(stack):
+    found = stack.verify()
+    print(f"\n    {found['rows']} rows in {found['files']} files: every promise is kept")
 
 
 def alerts_since(stack, began: float) -> list[str]:
