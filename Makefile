@@ -19,7 +19,7 @@ help: ## list the targets
 build: ## build bin/datawriter
 	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
-test: test-go test-monitoring test-flows ## everything a newcomer needs to trust the code
+test: test-go torture-core test-monitoring test-flows ## everything a newcomer needs to trust the code
 
 test-go: redis engines ## the program, against real servers
 	$(GO) vet ./...

@@ -4,9 +4,15 @@ SEEDS     ?= 1000
 SEED      ?= 1
 FAILOVERS ?= 24
 
-.PHONY: torture
+# The tests start the program as a process, so Go does not see when their result is
+# out of date: -count=1.
+TORTURE := $(GO) test ./worker/torture -count=1 -timeout
+
+.PHONY: torture torture-core
+
+torture-core: redis ## what of the torture belongs to every test run: the sweep's core, every mutant, 25 random schedules
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; $(TORTURE) 30m
 
 torture: redis ## every crash point, every mutant, SEEDS random schedules (1000) from SEED on, FAILOVERS (24)
 	@set -o pipefail; export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(GO) test ./worker/torture -count=1 -timeout 0 -v -full -seeds $(SEEDS) -seed $(SEED) -failovers $(FAILOVERS) \
-	  | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+	$(TORTURE) 0 -v -full -seeds $(SEEDS) -seed $(SEED) -failovers $(FAILOVERS) | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
