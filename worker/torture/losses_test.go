@@ -177,6 +177,7 @@ func (w *world) healthy(variant int) {
 	w.url = w.redis.url()
 	s := &schedule{world: w, rng: newRand(uint64(100 + variant)), first: base()}
 	s.now = s.first.StartMS()
+	s.producer.numbered = variant%2 == 0
 	if variant == 1 {
 		w.others["analytics"] = true
 	}
