@@ -32,7 +32,7 @@ const (
 const lease = 150 * time.Millisecond
 
 // limit is how long any one process may take before the rig calls it hung.
-const limit = 90 * time.Second
+const limit = 10 * time.Minute
 
 // process is one `datawriter run`.
 type process struct {
