@@ -19,13 +19,13 @@ import (
 var floors = map[string]int{
 	"window": 0, "event": 0, "fault": 0,
 	"stream": 1, "part": 1, "sink": 1, "ledger": 1, "runlog": 1, "account": 1, "monitor": 1,
-	"drain": 2, "simulate": 2, "verify": 2, "exporter": 2, "summary": 2, "audit": 2,
-	"validate": 3, "torture": 3,
+	"drain": 2, "ingest": 2, "simulate": 2, "verify": 2, "exporter": 2, "summary": 2, "audit": 2,
+	"validate": 3, "torture": 3, "torture/ingest": 3,
 	"cmd/datawriter": 4, "bench": 4,
 }
 
 // testSupport lists packages that only tests may import: servers and suites.
-var testSupport = []string{"stream/streamtest", "sink/sinktest"}
+var testSupport = []string{"ingest/ingesttest", "stream/streamtest", "sink/sinktest"}
 
 // owners lists who may import a library, with the reason for the ban.
 var owners = []struct {

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"datawriter/worker/event"
+	"datawriter/worker/stream"
 )
 
 // maker appends the next entry to a batch; us is the moment that it stands for,
@@ -33,7 +34,7 @@ type feeder struct {
 	maker    maker
 	spread   *spread // nil lets Redis choose the IDs
 	pace     *pace   // nil is as fast as possible
-	pressure *pressure
+	pressure *stream.Pressure
 	tally    *tally
 	free     chan *batch // empty batches
 	out      chan *batch // full ones
@@ -44,7 +45,7 @@ type feeder struct {
 	end      time.Time
 }
 
-func newFeeder(o *Options, m maker, p *pressure, t *tally) *feeder {
+func newFeeder(o *Options, m maker, p *stream.Pressure, t *tally) *feeder {
 	f := &feeder{opts: o, maker: m, pressure: p, tally: t, left: o.Count, released: time.Now()}
 	if f.left == 0 {
 		f.left = math.MaxInt64
@@ -90,13 +91,13 @@ func (f *feeder) run(ctx context.Context) error {
 func (f *feeder) turn(ctx context.Context) int64 {
 	most := min(f.left, maxBatch)
 	if f.pace != nil {
-		n, forgone := f.pace.wait(ctx, f.pressure.share, most)
+		n, forgone := f.pace.wait(ctx, f.pressure.Share, most)
 		if forgone > 0 {
 			f.tally.note(func(r *Result) { r.Forgone += forgone })
 		}
 		return n
 	}
-	f.pressure.breathe(ctx, f.released)
+	f.pressure.Breathe(ctx, f.released)
 	f.released = time.Now()
 	if ctx.Err() != nil || !f.end.IsZero() && f.released.After(f.end) {
 		return 0

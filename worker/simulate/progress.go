@@ -7,6 +7,8 @@ import (
 
 	"github.com/schollz/progressbar/v3"
 	"go.uber.org/zap"
+
+	"datawriter/worker/stream"
 )
 
 const (
@@ -16,7 +18,7 @@ const (
 
 // report shows how far a run is until ctx ends: on a bar if there is one, else
 // as one line from time to time.
-func report(ctx context.Context, o *Options, t *tally, p *pressure) {
+func report(ctx context.Context, o *Options, t *tally, p *stream.Pressure) {
 	every, show := logEvery, func() { logProgress(o, t.now(), p) }
 	if o.Bar != nil {
 		bar := newBar(o)
@@ -53,10 +55,10 @@ func newBar(o *Options) *progressbar.ProgressBar {
 	)
 }
 
-func logProgress(o *Options, r Result, p *pressure) {
+func logProgress(o *Options, r Result, p *stream.Pressure) {
 	o.Log.Info("simulating",
 		zap.Int64("added", r.Added),
 		zap.Float64("per_second", math.Round(r.Rate)),
 		zap.Int64("refusals", r.Refusals),
-		zap.Float64("memory_share", math.Round(p.usedShare()*1000)/1000))
+		zap.Float64("memory_share", math.Round(p.Used()*1000)/1000))
 }

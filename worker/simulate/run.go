@@ -34,7 +34,7 @@ func Run(ctx context.Context, client *stream.Client, o Options) (Result, error) 
 	}
 	t := newTally(&o)
 	p := newPressure(client, o.Log)
-	if err := p.look(ctx); err != nil {
+	if err := p.Look(ctx); err != nil {
 		return t.now(), err
 	}
 	warnOfFuture(ctx, client, &o)
@@ -48,7 +48,7 @@ func Run(ctx context.Context, client *stream.Client, o Options) (Result, error) 
 	background, stop := context.WithCancel(ctx)
 	var watchers sync.WaitGroup
 	if !o.IgnoreMemory {
-		watchers.Go(func() { p.watch(background) })
+		watchers.Go(func() { p.Watch(background) })
 	}
 	watchers.Go(func() { report(background, &o, t, p) })
 	t.start()
@@ -70,7 +70,7 @@ func warnOfFuture(ctx context.Context, client *stream.Client, o *Options) {
 }
 
 // newFeed wires what makes the entries.
-func newFeed(o *Options, p *pressure, t *tally) (*feeder, error) {
+func newFeed(o *Options, p *stream.Pressure, t *tally) (*feeder, error) {
 	total := o.Count
 	if o.explicit() && total == 0 { // so there is a replay that can be counted
 		var err error

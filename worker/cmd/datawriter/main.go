@@ -97,6 +97,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			runCommand(),
 			verifyCommand(),
 			catCommand(),
+			ingestCommand(),
 			simulateCommand(),
 			exporterCommand(),
 			ackCommand(),

@@ -1,0 +1,221 @@
+package ingesttest
+
+import (
+	"context"
+	"fmt"
+	"math/rand/v2"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// Faults are what a host does wrong, as chances for each message, and how it
+// treats each connection.
+type Faults struct {
+	Cut       float64 // ends the connection without a word
+	Close     float64 // ends it with a close code
+	Again     float64 // sends one of the last events once more
+	Garbage   float64 // sends something that is no event
+	Slow      float64 // sends a message in pieces, with pauses
+	Silent    float64 // sends nothing any more, but answers pings
+	Dead      float64 // does not even read any more
+	Strangers float64 // sends an event that nobody asked for
+	Long      float64 // sends a message of LongBytes
+	LongBytes int
+	JumpAhead int           // at the end of a replay, so many live events overtake it
+	Pause     time.Duration // of a slow message
+}
+
+// Host serves a source on both wires.
+type Host struct {
+	Source  *Source
+	V1, V2  bool
+	Skew    time.Duration // of its clock
+	Base    int64         // added to its numbers
+	Numbers bool          // its first wire also has the number, as newer servers do
+
+	mu      sync.Mutex
+	faults  Faults
+	refuse  bool
+	rng     *rand.Rand
+	server  *httptest.Server
+	closing atomic.Bool
+	live    map[*websocket.Conn]bool
+	Asked   []string // the cursors of connections, in order
+}
+
+// Start serves until Stop.
+func (h *Host) Start(seed uint64) *Host {
+	h.rng = rand.New(rand.NewPCG(seed, 1))
+	h.live = make(map[*websocket.Conn]bool)
+	mux := http.NewServeMux()
+	if h.V1 {
+		mux.HandleFunc("/subscribe", h.serveV1)
+	}
+	if h.V2 {
+		mux.HandleFunc("/xrpc/network.bsky.jetstream.subscribeEvents", h.serveV2)
+	}
+	h.server = httptest.NewServer(mux)
+	return h
+}
+
+// URL is the address for --host.
+func (h *Host) URL() string { return "ws" + strings.TrimPrefix(h.server.URL, "http") }
+
+// Stop ends all connections and the host.
+func (h *Host) Stop() {
+	h.closing.Store(true)
+	h.Drop()
+	h.Source.wake()
+	h.server.Close()
+}
+
+// Set changes the faults of connections to come and of those that stand.
+func (h *Host) Set(f Faults) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.faults = f
+}
+
+// Refuse turns all away with 503, or no longer.
+func (h *Host) Refuse(on bool) {
+	h.mu.Lock()
+	h.refuse = on
+	h.mu.Unlock()
+	if on {
+		h.Drop()
+	}
+}
+
+// Drop ends all connections without a word.
+func (h *Host) Drop() {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	for conn := range h.live {
+		_ = conn.CloseNow()
+	}
+}
+
+// Connections returns the cursors that were asked for so far.
+func (h *Host) Connections() []string {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return slices.Clone(h.Asked)
+}
+
+func (h *Host) turnedAway(w http.ResponseWriter, r *http.Request) bool {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	if h.refuse || h.closing.Load() {
+		http.Error(w, "not now", http.StatusServiceUnavailable)
+		return true
+	}
+	h.Asked = append(h.Asked, r.URL.Query().Get("cursor"))
+	return false
+}
+
+func (h *Host) serveV1(w http.ResponseWriter, r *http.Request) {
+	if h.turnedAway(w, r) {
+		return
+	}
+	from := h.Source.tip()
+	if us, err := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64); err == nil {
+		from = h.Source.at(us - h.Skew.Microseconds()) // one too old begins silently at the first
+	}
+	h.serve(w, r, from, h.appendV1, nil)
+}
+
+// oldestNumberTime separates numbers from microseconds in a cursor.
+const oldestNumberTime = 1_000_000_000_000_000
+
+func (h *Host) serveV2(w http.ResponseWriter, r *http.Request) {
+	if h.turnedAway(w, r) {
+		return
+	}
+	from, tip := h.Source.tip(), h.Source.tip()
+	floor, floorUS := h.Source.floor()
+	var notice []byte
+	asked, err := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64)
+	switch {
+	case err != nil:
+	case asked >= oldestNumberTime:
+		us := asked - h.Skew.Microseconds()
+		from = h.Source.at(us)
+		if us < floorUS && floor > 1 {
+			notice = fmt.Appendf(nil, `{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#info","name":"OutdatedCursor","message":"starting at seq %d"}}`, from+h.Base)
+		}
+	case asked-h.Base >= tip: // in the future: from now on
+	case asked-h.Base < floor && floor > 1:
+		w.Header().Set("Content-Type", "application/json")
+		w.WriteHeader(http.StatusBadRequest)
+		fmt.Fprintf(w, `{"error":"CursorTooOld","message":"cursor %d below lookback floor %d"}`, asked, floor+h.Base)
+		return
+	default:
+		from = asked - h.Base
+	}
+	h.serve(w, r, from, h.appendV2, notice)
+}
+
+func (h *Host) appendV1(dst []byte, e *Event) []byte {
+	dst = append(append(dst, `{"did":"`...), e.did...)
+	dst = strconv.AppendInt(append(dst, `","time_us":`...), e.US+h.Skew.Microseconds(), 10)
+	if h.Numbers {
+		dst = strconv.AppendInt(append(dst, `,"cursor":`...), e.Number+h.Base, 10)
+	}
+	dst = append(append(append(dst, `,"kind":"`...), e.class...), `","`...)
+	dst = append(append(dst, e.class...), `":{`...)
+	return append(append(dst, e.inner...), "}}"...)
+}
+
+func (h *Host) appendV2(dst []byte, e *Event) []byte {
+	dst = append(dst, `{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#`...)
+	dst = strconv.AppendInt(append(append(dst, e.class...), `","seq":`...), e.Number+h.Base, 10)
+	dst = append(append(dst, `,"did":"`...), e.did...)
+	at := time.UnixMicro(e.US + h.Skew.Microseconds()).UTC()
+	dst = at.AppendFormat(append(dst, `","time":"`...), "2006-01-02T15:04:05.000000Z")
+	if e.class == "commit" {
+		return append(append(append(dst, `",`...), e.inner...), "}}"...)
+	}
+	dst = append(append(append(dst, `","`...), e.class...), `":{`...)
+	return append(append(dst, e.inner...), "}}}"...)
+}
+
+// serve sends events from a number on, until one of both sides ends it.
+func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, write func([]byte, *Event) []byte, notice []byte) {
+	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled, Subprotocols: []string{"xrpc.v1.json"}})
+	if err != nil {
+		return
+	}
+	defer func() { _ = conn.CloseNow() }()
+	h.mu.Lock()
+	h.live[conn] = true
+	seed := h.rng.Uint64()
+	h.mu.Unlock()
+	defer func() { h.mu.Lock(); delete(h.live, conn); h.mu.Unlock() }()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	s := &sending{h: h, conn: conn, write: write, next: from, ahead: map[int64]bool{}, replay: h.Source.tip(), rng: rand.New(rand.NewPCG(seed, 2))}
+	go func() { // reads pings and the end, but for a host that plays dead
+		for {
+			if s.dead.Load() {
+				return
+			}
+			if _, _, err := conn.Read(ctx); err != nil {
+				cancel()
+				h.Source.wake()
+				return
+			}
+		}
+	}()
+	if notice != nil && conn.Write(ctx, websocket.MessageText, notice) != nil {
+		return
+	}
+	s.run(ctx)
+}

@@ -1,0 +1,161 @@
+package ingesttest
+
+import (
+	"context"
+	"errors"
+	"math/rand/v2"
+	"sync/atomic"
+	"time"
+
+	"github.com/coder/websocket"
+)
+
+// sending is one connection of a host.
+type sending struct {
+	h      *Host
+	conn   *websocket.Conn
+	write  func([]byte, *Event) []byte
+	next   int64 // number to send
+	replay int64 // below it are events that were there when it began
+	sent   []Event
+	ahead  map[int64]bool // sent before their turn
+	rng    *rand.Rand
+	buffer []byte
+	dead   atomic.Bool
+}
+
+var errEnd = errors.New("the connection is over")
+
+// lately is how many events can be sent again.
+const lately = 500
+
+func (s *sending) run(ctx context.Context) {
+	for ctx.Err() == nil {
+		f := s.faultsNow()
+		if f.JumpAhead > 0 && s.next < s.replay && s.replay-s.next < int64(2*f.JumpAhead) {
+			if s.jump(ctx, f) != nil {
+				return
+			}
+			s.replay = 0 // once
+		}
+		page := s.h.Source.read(s.next, 200, func() bool { return ctx.Err() != nil || s.h.closing.Load() })
+		if page == nil {
+			return
+		}
+		for i := range page {
+			if s.ahead[page[i].Number] {
+				continue
+			}
+			if s.event(ctx, f, &page[i]) != nil {
+				return
+			}
+		}
+		s.next = page[len(page)-1].Number + 1
+	}
+}
+
+func (s *sending) faultsNow() Faults {
+	s.h.mu.Lock()
+	defer s.h.mu.Unlock()
+	return s.h.faults
+}
+
+// jump sends the newest events before the rest of the replay, and not again in
+// their place, as a server does whose live tail overtakes its replay.
+func (s *sending) jump(ctx context.Context, f Faults) error {
+	newest := s.h.Source.read(s.h.Source.tip()-int64(f.JumpAhead), f.JumpAhead, func() bool { return true })
+	for i := range newest {
+		if err := s.send(ctx, &newest[i]); err != nil {
+			return err
+		}
+		s.ahead[newest[i].Number] = true
+	}
+	return nil
+}
+
+// event sends one event with what goes wrong around it.
+func (s *sending) event(ctx context.Context, f Faults, e *Event) error {
+	if err := s.disturb(ctx, f); err != nil {
+		return err
+	}
+	if f.Again > 0 && len(s.sent) > 0 && s.rng.Float64() < f.Again {
+		if err := s.send(ctx, &s.sent[s.rng.IntN(len(s.sent))]); err != nil {
+			return err
+		}
+	}
+	if f.Slow > 0 && s.rng.Float64() < f.Slow {
+		return s.slowly(ctx, f, e)
+	}
+	if f.Again > 0 {
+		if len(s.sent) < lately {
+			s.sent = append(s.sent, *e)
+		} else {
+			s.sent[s.rng.IntN(lately)] = *e
+		}
+	}
+	return s.send(ctx, e)
+}
+
+// disturb does what has nothing to do with the event.
+func (s *sending) disturb(ctx context.Context, f Faults) error {
+	happens := func(chance float64) bool { return chance > 0 && s.rng.Float64() < chance }
+	switch {
+	case happens(f.Cut):
+		_ = s.conn.CloseNow()
+		return errEnd
+	case happens(f.Close):
+		codes := []websocket.StatusCode{websocket.StatusGoingAway, websocket.StatusPolicyViolation, websocket.StatusInternalError, 4000}
+		go func() { _ = s.conn.Close(codes[s.rng.IntN(len(codes))], "enough") }()
+		<-ctx.Done()
+		return errEnd
+	case happens(f.Dead):
+		s.dead.Store(true)
+		<-ctx.Done()
+		return errEnd
+	case happens(f.Silent):
+		<-ctx.Done()
+		return errEnd
+	case happens(f.Garbage):
+		return s.raw(ctx, [][]byte{[]byte("{"), []byte(`{"did":"x`), []byte("null"), []byte(`[1,2]`), []byte("\xff\xfe"), {}}[s.rng.IntN(6)])
+	case happens(f.Strangers):
+		return s.send(ctx, &Event{US: time.Now().UnixMicro(), Number: s.next, class: "identity", did: []byte("did:plc:stranger"), inner: []byte(`"did":"did:plc:stranger","seq":1`)})
+	case happens(f.Long):
+		long := make([]byte, f.LongBytes)
+		for i := range long {
+			long[i] = ' '
+		}
+		return s.raw(ctx, long)
+	}
+	return nil
+}
+
+func (s *sending) send(ctx context.Context, e *Event) error {
+	s.buffer = s.write(s.buffer[:0], e)
+	return s.raw(ctx, s.buffer)
+}
+
+func (s *sending) raw(ctx context.Context, text []byte) error {
+	return s.conn.Write(ctx, websocket.MessageText, text)
+}
+
+// slowly sends a message in pieces.
+func (s *sending) slowly(ctx context.Context, f Faults, e *Event) error {
+	w, err := s.conn.Writer(ctx, websocket.MessageText)
+	if err != nil {
+		return err
+	}
+	text := s.write(nil, e)
+	for len(text) > 0 {
+		n := min(len(text), 1+s.rng.IntN(200))
+		if _, err := w.Write(text[:n]); err != nil {
+			return err
+		}
+		text = text[n:]
+		select {
+		case <-time.After(f.Pause):
+		case <-ctx.Done():
+			return errEnd
+		}
+	}
+	return w.Close()
+}

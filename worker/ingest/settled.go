@@ -1,0 +1,61 @@
+package ingest
+
+import "time"
+
+// buckets is into how many pieces the time is cut in which an older event may
+// still come.
+const buckets = 10
+
+// settled finds the place behind which nothing older comes any more. Servers
+// deliver in order but for one moment: where a replay meets the live events,
+// some of those jump ahead of what is left of the replay. So the newest event
+// proves nothing; the oldest of those received within the last while does.
+//
+// Silence is no time that passes: a server may fall silent right behind such a
+// jump. Of a pause between two events at most one bucket counts.
+type settled struct {
+	span   time.Duration // of a bucket
+	left   time.Duration // until the current bucket is full
+	last   time.Time     // when the last event came
+	oldest [buckets]place
+}
+
+// place is a time and a number of the source.
+type place struct{ us, seq int64 }
+
+func (p place) none() bool { return p.us == 0 }
+
+func newSettled(while time.Duration, now time.Time) *settled {
+	return &settled{span: while / buckets, left: while / buckets, last: now}
+}
+
+// received notes an event.
+func (s *settled) received(p place, now time.Time) {
+	s.left -= min(s.span, now.Sub(s.last))
+	s.last = now
+	if s.left <= 0 {
+		s.left += s.span
+		copy(s.oldest[1:], s.oldest[:])
+		s.oldest[0] = place{}
+	}
+	if current := &s.oldest[0]; current.none() {
+		*current = p
+	} else {
+		current.us, current.seq = min(current.us, p.us), min(current.seq, p.seq)
+	}
+}
+
+// place returns up to where everything has come; none before the first event.
+func (s *settled) place() place {
+	low := place{}
+	for _, p := range s.oldest {
+		switch {
+		case p.none():
+		case low.none():
+			low = p
+		default:
+			low.us, low.seq = min(low.us, p.us), min(low.seq, p.seq)
+		}
+	}
+	return low
+}

@@ -1,0 +1,150 @@
+package ingest
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net/http"
+	"net/url"
+	"strconv"
+
+	"github.com/coder/websocket"
+
+	"datawriter/worker/event"
+)
+
+// paths of the two wires.
+const (
+	pathV1     = "/subscribe"
+	subscribe2 = "network.bsky.jetstream.subscribeEvents"
+	pathV2     = "/xrpc/" + subscribe2
+)
+
+// seqMargin is how many numbers before its position a connection to the second
+// wire begins: events that were removed since have no number to begin at.
+const seqMargin = 1000
+
+// Errors of a connection that call for more than another attempt.
+var (
+	// errTooOld: the server no longer has what the number stands for.
+	errTooOld = errors.New("the server no longer has the position")
+	// errNoWire: the host does not speak the wire that was asked for.
+	errNoWire = errors.New("the host does not speak this wire")
+)
+
+// cursor is where a connection asks its server to begin.
+type cursor struct {
+	text string // empty begins with what happens now
+	seq  int64  // when it is a number of the second wire
+}
+
+// from returns the cursor that continues at a position on a host. byTime uses
+// the time although there is a number.
+func (o *Options) from(p position, host string, wire Wire, byTime bool) cursor {
+	switch {
+	case p.Host != host || p.Wire != wire:
+		return cursor{text: strconv.FormatInt(p.TimeUS-o.HostMargin.Microseconds(), 10)}
+	case wire == V2 && p.Seq > 0 && !byTime:
+		seq := max(1, p.Seq-seqMargin)
+		return cursor{text: strconv.FormatInt(seq, 10), seq: seq}
+	}
+	return cursor{text: strconv.FormatInt(p.TimeUS-o.Rewind.Microseconds(), 10)}
+}
+
+// address returns the URL of a subscription.
+func (o *Options) address(host string, wire Wire, c cursor) string {
+	query := url.Values{}
+	path, collections := pathV1, "wantedCollections"
+	if wire == V2 {
+		path, collections = pathV2, "collections"
+		query["kinds"] = append([]string{"commit"}, o.Also...)
+	}
+	for _, kind := range event.Kinds() {
+		query.Add(collections, kind.Collection())
+	}
+	if c.text != "" {
+		query.Set("cursor", c.text)
+	}
+	return host + path + "?" + query.Encode()
+}
+
+// dial opens a subscription. Errors are errTooOld, errNoWire or any other.
+func (o *Options) dial(ctx context.Context, host string, wire Wire, c cursor) (*websocket.Conn, error) {
+	options := &websocket.DialOptions{CompressionMode: websocket.CompressionDisabled}
+	if wire == V2 {
+		options.Subprotocols = []string{"xrpc.v1.json"}
+	}
+	conn, response, err := websocket.Dial(ctx, o.address(host, wire, c), options)
+	if err == nil {
+		conn.SetReadLimit(-1) // receive reads, and drops what is too long
+		return conn, nil
+	}
+	if response == nil || response.StatusCode == http.StatusSwitchingProtocols {
+		return nil, fmt.Errorf("connect to %s: %w", host, err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	return nil, fmt.Errorf("connect to %s: %w", host, refusal(response))
+}
+
+// refusal reads why a server answered with something else than a websocket.
+func refusal(response *http.Response) error {
+	var reply struct{ Error, Message string }
+	body, _ := io.ReadAll(io.LimitReader(response.Body, 1024))
+	named := json.Unmarshal(body, &reply) == nil && reply.Error != ""
+	switch {
+	case reply.Error == "CursorTooOld":
+		return fmt.Errorf("%w: %s", errTooOld, reply.Message)
+	case response.StatusCode == http.StatusNotFound, response.StatusCode == http.StatusMethodNotAllowed,
+		response.StatusCode == http.StatusNotImplemented, reply.Error == "MethodNotImplemented":
+		return fmt.Errorf("%w: it answers %s", errNoWire, response.Status)
+	case named:
+		return fmt.Errorf("the host refuses: %s: %s", reply.Error, reply.Message)
+	}
+	return fmt.Errorf("the host answers %s", response.Status)
+}
+
+// hardLimit is the length from which a message is not even read to its end.
+const hardLimit = 64 << 20
+
+var (
+	errLong = errors.New("message too long")
+	errHuge = errors.New("a message without end")
+)
+
+// receive reads the next message into buffer. errLong means that it was longer
+// than most and is dropped; the connection goes on.
+func receive(ctx context.Context, conn *websocket.Conn, buffer []byte, most int64) ([]byte, error) {
+	_, reader, err := conn.Reader(ctx)
+	if err != nil {
+		return buffer, err
+	}
+	buffer = buffer[:0]
+	for {
+		if len(buffer) == cap(buffer) {
+			buffer = append(buffer, 0)[:len(buffer)]
+		}
+		n, err := reader.Read(buffer[len(buffer):cap(buffer)])
+		buffer = buffer[:len(buffer)+n]
+		switch {
+		case errors.Is(err, io.EOF):
+			return buffer, nil
+		case err != nil:
+			return buffer, err
+		case int64(len(buffer)) > most:
+			return buffer, discard(reader)
+		}
+	}
+}
+
+func discard(reader io.Reader) error {
+	n, err := io.Copy(io.Discard, io.LimitReader(reader, hardLimit))
+	if err == nil && n == hardLimit {
+		return errHuge
+	}
+	if err != nil {
+		return err
+	}
+	return errLong
+}

@@ -1,0 +1,221 @@
+package ingest_test
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"datawriter/worker/event"
+	"datawriter/worker/part"
+	"datawriter/worker/stream/streamtest"
+)
+
+// binary is the program, built once.
+var binary = sync.OnceValues(func() (string, error) {
+	folder, err := os.MkdirTemp("", "ingest-torture")
+	if err != nil {
+		return "", err
+	}
+	path := filepath.Join(folder, "datawriter")
+	out, err := exec.Command("go", "build", "-o", path, "datawriter/worker/cmd/datawriter").CombinedOutput()
+	if err != nil {
+		return "", fmt.Errorf("%w: %s", err, out)
+	}
+	return path, nil
+})
+
+// rig is a Redis and an archive that processes work on.
+type rig struct {
+	t      *testing.T
+	redis  *streamtest.Server
+	data   string
+	port   int // of the ingest's metrics
+	binary string
+	log    *os.File
+}
+
+func newRig(t *testing.T, options ...string) *rig {
+	t.Helper()
+	path, err := binary()
+	if err != nil {
+		t.Fatal(err)
+	}
+	r := &rig{t: t, redis: streamtest.Start(t, options...), data: filepath.Join(t.TempDir(), "data"), port: freePort(t), binary: path}
+	if r.log, err = os.Create(filepath.Join(os.TempDir(), "ingest-torture.log")); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = r.log.Close() })
+	return r
+}
+
+func freePort(t *testing.T) int {
+	t.Helper()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer listener.Close()
+	return listener.Addr().(*net.TCPAddr).Port
+}
+
+func (r *rig) command(args ...string) *exec.Cmd {
+	c := exec.Command(r.binary, args...)
+	c.Env = append(os.Environ(), "DATAWRITER_REDIS_URL="+r.redis.URL(), "DATAWRITER_DATA="+r.data)
+	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
+	c.Stderr = r.log
+	return c
+}
+
+// process is one ingest, and what those before it used.
+type process struct {
+	*exec.Cmd
+	done chan struct{}
+}
+
+func (r *rig) ingest(args ...string) *process {
+	r.t.Helper()
+	c := r.command(append([]string{"ingest", "--listen", fmt.Sprintf("127.0.0.1:%d", r.port)}, args...)...)
+	if err := c.Start(); err != nil {
+		r.t.Fatal(err)
+	}
+	p := &process{Cmd: c, done: make(chan struct{})}
+	go func() { _ = c.Wait(); close(p.done) }()
+	r.t.Cleanup(p.kill)
+	return p
+}
+
+// kill ends the process as a crash does.
+func (p *process) kill() {
+	_ = p.Process.Kill()
+	<-p.done
+}
+
+// stop ends it by a signal.
+func (p *process) stop() {
+	_ = p.Process.Signal(syscall.SIGTERM)
+	<-p.done
+}
+
+func (p *process) cpu() time.Duration { return p.ProcessState.UserTime() + p.ProcessState.SystemTime() }
+
+// drain runs the drain for closed windows until ctx ends, and whatever it says.
+func (r *rig) drain(ctx context.Context, length time.Duration) {
+	for ctx.Err() == nil {
+		c := r.command("run", "--window", length.String())
+		out, err := c.Output()
+		var exit *exec.ExitError
+		if errors.As(err, &exit) && exit.ExitCode() == 4 {
+			r.t.Errorf("the drain found a contradiction: %s", out)
+		}
+		select {
+		case <-time.After(time.Second):
+		case <-ctx.Done():
+		}
+	}
+}
+
+// metric reads a metric of the ingest, the sum of its series; labels must occur
+// in the line. It is 0 while the process does not answer.
+func (r *rig) metric(name, labels string) (sum float64) {
+	response, err := http.Get(fmt.Sprintf("http://127.0.0.1:%d/metrics", r.port))
+	if err != nil {
+		return 0
+	}
+	defer response.Body.Close()
+	text, _ := io.ReadAll(response.Body)
+	for line := range strings.Lines(string(text)) {
+		if strings.HasPrefix(line, "datawriter_ingest_"+name) && strings.Contains(line, labels) {
+			fields := strings.Fields(line)
+			value, _ := strconv.ParseFloat(fields[len(fields)-1], 64)
+			sum += value
+		}
+	}
+	return sum
+}
+
+// archived counts each event in the files, by key.
+func (r *rig) archived(see func(e *event.Envelope)) (rows int) {
+	r.t.Helper()
+	var reader event.Envelopes
+	var files []string
+	for _, kind := range event.Kinds() {
+		found, _ := filepath.Glob(filepath.Join(r.data, "2*/*/*/*/"+kind.String()+"/*.parquet"))
+		files = append(files, found...)
+	}
+	for _, file := range files {
+		out, err := r.command("cat", file).Output()
+		if err != nil {
+			r.t.Fatalf("cat %s: %v", file, err)
+		}
+		for line := range bytes.Lines(out) {
+			e, ok := reader.Read(bytes.TrimSpace(line))
+			if !ok {
+				r.t.Fatalf("a row that is no event: %s", line)
+			}
+			see(&e)
+			rows++
+		}
+	}
+	return rows
+}
+
+// rejected counts the entries that could not become rows.
+func (r *rig) rejected() (n int) {
+	files, _ := filepath.Glob(filepath.Join(r.data, "_rejected/2*/*/*/*/*/*.parquet"))
+	for _, name := range files {
+		file, err := os.Open(name)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		info, _ := file.Stat()
+		opened, err := part.Open(file, info.Size())
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		_ = opened.Identities(func(event.ID, uint64) error { n++; return nil })
+		_ = file.Close()
+	}
+	return n
+}
+
+// rss returns the resident memory of a process in MB.
+func rss(pid int) float64 {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+	for line := range strings.Lines(string(text)) {
+		if rest, ok := strings.CutPrefix(line, "VmRSS:"); ok {
+			kb, _ := strconv.ParseFloat(strings.Fields(rest)[0], 64)
+			return kb / 1024
+		}
+	}
+	return 0
+}
+
+// cpuOf returns the processor time that a living process has used.
+func cpuOf(pid int) time.Duration {
+	text, _ := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
+	user, _ := strconv.ParseInt(fields[11], 10, 64)
+	system, _ := strconv.ParseInt(fields[12], 10, 64)
+	return time.Duration(user+system) * 10 * time.Millisecond
+}
+
+// report prints a line of JSON, so that results can be kept.
+func (r *rig) report(what string, values map[string]any) {
+	text, _ := json.Marshal(values)
+	r.t.Logf("%s %s", what, text)
+	fmt.Fprintf(os.Stderr, "%s %s %s\n", time.Now().UTC().Format(time.TimeOnly), what, text)
+}
