@@ -22,6 +22,7 @@ ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("posts", "likes", "reposts", "follows", "blocks")
 # The length of a window and of the schedule in these tests; a busy machine needs more than the default.
 SECONDS = int(os.environ.get("WINDOW_SECONDS") or 10)
+LABEL = f"{SECONDS}s" if SECONDS % 60 else f"{SECONDS // 60}m"  # as files are named
 
 # Stands before the binary on PATH: while the file `slow` exists, a drain pauses before it begins,
 # so that a test can meet it alive. exec keeps the process, hence its signals and its parent's death.
@@ -151,7 +152,7 @@ class Stack:
     def drained_up_to(self, moment: datetime, seconds: float = 600) -> None:
         """Waits until the window that holds that moment is drained."""
         start = moment.timestamp() // SECONDS * SECONDS
-        stem = f"{datetime.fromtimestamp(start, timezone.utc):%Y%m%dT%H%M%SZ}-{SECONDS}s"
+        stem = f"{datetime.fromtimestamp(start, timezone.utc):%Y%m%dT%H%M%SZ}-{LABEL}"
         wait(lambda: stem in self.windows(), seconds, lambda: f"{stem} is drained; there are {self.windows()[-3:]}")
 
     def goes_on(self, seconds: float = 600) -> None:
