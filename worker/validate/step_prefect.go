@@ -291,7 +291,7 @@ func (p prefectAPI) ask(ctx context.Context, method, address string, question, a
 		return fmt.Errorf("ask Prefect: %w", err)
 	}
 	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
+	if response.StatusCode/100 != 2 { // a run that was made is 201
 		return fmt.Errorf("ask Prefect: %s answered %s", address, response.Status)
 	}
 	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {

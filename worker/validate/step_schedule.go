@@ -53,7 +53,9 @@ func (st *stage) slowRun(ctx context.Context) (string, error) {
 	if end := st.stack.pause(0); err == nil {
 		err = end
 	}
-	// The run behind it comes at the slot in half a window, and finds it at work.
+	if err == nil { // the run behind it came at the slot, and found it at work
+		err = sleep(ctx, st.length*4/5)
+	}
 	return fmt.Sprintf("a pause of %s before the drain", st.length*5/4), err
 }
 
@@ -74,8 +76,18 @@ func (st *stage) runAgain(ctx context.Context) (string, error) {
 		State string `json:"state_type"`
 		Name  string `json:"state_name"`
 	}
-	if err := api.ask(ctx, http.MethodPost, api.url+"/deployments/"+deployment.ID+"/create_flow_run", wanted, &run); err != nil {
-		return "", err
+	// SQLite that is busy answers 503: a person presses the button again.
+	for deadline := time.Now().Add(patience); ; {
+		err := api.ask(ctx, http.MethodPost, api.url+"/deployments/"+deployment.ID+"/create_flow_run", wanted, &run)
+		if err == nil {
+			break
+		}
+		if time.Now().After(deadline) {
+			return "", err
+		}
+		if err := sleep(ctx, time.Second); err != nil {
+			return "", err
+		}
 	}
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 		if err := api.ask(ctx, http.MethodGet, api.url+"/flow_runs/"+run.ID, nil, &run); err == nil && run.State != "SCHEDULED" && run.State != "PENDING" && run.State != "RUNNING" {
