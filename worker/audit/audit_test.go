@@ -92,11 +92,11 @@ func TestEachProfileRefusesThePolicyOfTheOther(t *testing.T) {
 
 // wrong is every setting wrong that a requirement asks for.
 var wrong = []string{
-	"--maxmemory", "100mb", "--maxmemory-policy", "volatile-ttl", "--maxmemory-clients", "0", "--oom-score-adj", "no",
+	"--maxmemory", "100mb", "--maxmemory-policy", "allkeys-random", "--maxmemory-clients", "0", "--oom-score-adj", "no",
 	"--client-output-buffer-limit", "pubsub", "0", "0", "0", "--appendonly", "no", "--appendfsync", "no", "--no-appendfsync-on-rewrite", "yes",
 	"--auto-aof-rewrite-percentage", "0", "--auto-aof-rewrite-min-size", "1mb", "--aof-use-rdb-preamble", "no", "--aof-load-truncated", "no",
 	"--stop-writes-on-bgsave-error", "yes", "--timeout", "30", "--tcp-backlog", "64", "--tcp-keepalive", "0",
-	"--slowlog-log-slower-than", "-1", "--latency-monitor-threshold", "0", "--lazyfree-lazy-eviction", "no", "--lazyfree-lazy-expire", "no",
+	"--slowlog-log-slower-than", "-1", "--latency-monitor-threshold", "0", "--lazyfree-lazy-eviction", "yes", "--lazyfree-lazy-expire", "no",
 	"--lazyfree-lazy-server-del", "no", "--lazyfree-lazy-user-del", "no", "--lazyfree-lazy-user-flush", "no", "--replica-lazy-flush", "no",
 	"--stream-node-max-bytes", "0", "--stream-node-max-entries", "0", "--protected-mode", "no", "--bind", "0.0.0.0",
 }

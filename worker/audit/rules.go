@@ -80,12 +80,13 @@ func connectionRules() []rule {
 	}
 }
 
-func deletingRules() (all []rule) {
+func deletingRules() []rule {
+	all := []rule{{key: "lazyfree-lazy-eviction", source: met001, severity: Warning, wanted: "no where streams can be evicted", set: "no", met: evictsAll,
+		why: "Freeing in the background, the server sees no memory come back and evicts the next stream, and the next: all that wait, where one would have been enough. Freed in place, it takes one stream, and stops for a part of a second."}}
 	for _, of := range []struct {
 		key, source, what string
 		severity          Severity
 	}{
-		{"lazyfree-lazy-eviction", met001, "evicted", Warning},
 		{"lazyfree-lazy-expire", met001, "expired", Warning},
 		{"lazyfree-lazy-server-del", met001, "replaced", Warning},
 		{"lazyfree-lazy-user-del", met001, "deleted with DEL", Warning},
@@ -96,6 +97,16 @@ func deletingRules() (all []rule) {
 			why: "What is " + of.what + " is freed by a background thread: half a gigabyte freed in place stops every client."})
 	}
 	return all
+}
+
+// evictsAll: MET-001 asks for lazy freeing. Where a stream can be evicted, it makes
+// one eviction many, and a person must know.
+func evictsAll(lazy string, f *facts) Verdict {
+	policy, _ := f.setting("maxmemory-policy")
+	if lazy == "yes" && strings.HasPrefix(policy, "allkeys-") {
+		return Risk
+	}
+	return Met
 }
 
 func streamRules() []rule {

@@ -179,6 +179,21 @@ func (i info) number(name string) float64 {
 	return n
 }
 
+// dataMemory is the memory of what is stored, in bytes: without the buffers of
+// clients, and what waits to be written to the append-only file.
+func (i info) dataMemory() float64 {
+	return i.number("used_memory") - i.number("mem_aof_buffer") - i.number("mem_clients_normal") - i.number("mem_clients_slaves")
+}
+
+// dataShare is dataMemory in percent of maxmemory; 0 without a limit. Eviction goes
+// by this one: what waits for a slow disk passes.
+func (i info) dataShare() float64 {
+	if i.number("maxmemory") == 0 {
+		return 0
+	}
+	return 100 * i.dataMemory() / i.number("maxmemory")
+}
+
 // memoryShare is used_memory in percent of maxmemory; 0 without a limit.
 func (i info) memoryShare() float64 {
 	if i.number("maxmemory") == 0 {

@@ -168,7 +168,7 @@ func (b *baselineRun) memory(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	b.criterion(Criterion{Name: "memory of an event", Value: (after.number("used_memory") - before.number("used_memory")) / float64(count), Unit: "bytes", Bar: atMost(800),
+	b.criterion(Criterion{Name: "memory of an event", Value: (after.dataMemory() - before.dataMemory()) / float64(count), Unit: "bytes", Bar: atMost(800),
 		Detail: fmt.Sprintf("%d events", count)})
 	b.criterion(Criterion{Name: "memory under load", Value: after.memoryShare(), Unit: "%", Bar: below(80), First: "< 80 %"})
 	return nil

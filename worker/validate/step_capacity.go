@@ -135,7 +135,7 @@ func (c *capacityRun) integrity(ctx context.Context) error {
 
 // hours says how long the buffer lasts, by the memory that an event took.
 func (c *capacityRun) hours(context.Context) error {
-	bytes := (c.after.number("used_memory") - c.before.number("used_memory")) / float64(max(1, c.filler.held.total()))
+	bytes := (c.after.dataMemory() - c.before.dataMemory()) / float64(max(1, c.filler.held.total()))
 	room := c.after.number("maxmemory")*mostMemory/100 - c.before.number("used_memory")
 	hours := func(rate float64) float64 { return room / bytes / rate / 3600 }
 	c.criterion(Criterion{Name: "memory of an event", Value: bytes, Unit: "bytes", Bar: measured()})
@@ -165,7 +165,7 @@ func (c *capacityRun) remove(ctx context.Context) error {
 		if err != nil {
 			return err
 		}
-		left = 100 * (now.number("used_memory") - c.before.number("used_memory")) / (c.after.number("used_memory") - c.before.number("used_memory"))
+		left = 100 * (now.dataMemory() - c.before.dataMemory()) / (c.after.dataMemory() - c.before.dataMemory())
 		if left < 5 || time.Since(began) > removedWithin {
 			break
 		}

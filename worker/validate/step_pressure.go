@@ -64,6 +64,7 @@ func newPressure(ctx context.Context, s *Session) (*pressureRun, error) {
 	p.unwatch = sample(ctx, quick(s, time.Second, 100*time.Millisecond), func(ctx context.Context) {
 		if now, err := readInfo(ctx, p.own.redis, "memory"); err == nil {
 			p.memory.add("used", now.memoryShare())
+			p.memory.add("data", now.dataShare())
 		}
 	})
 	s.cleanup(func(context.Context) error { p.unwatch(); return nil })
@@ -104,7 +105,7 @@ func (p *pressureRun) fill(ctx context.Context) error {
 	if state, err = readInfo(ctx, p.own.redis); err != nil {
 		return err
 	}
-	p.criterion(Criterion{Name: "filled to", Value: state.memoryShare(), Unit: "%", Bar: atLeast(pressedTo), First: "95 %",
+	p.criterion(Criterion{Name: "filled to", Value: state.dataShare(), Unit: "%", Bar: atLeast(pressedTo), First: "95 %",
 		Detail: Number(float64(p.filler.held.total()), "events")})
 	p.criterion(Criterion{Name: "evicted while filling", Value: state.number("evicted_keys"), Bar: exactly(0), First: "0"})
 	return nil
@@ -119,9 +120,9 @@ func (p *pressureRun) fillTo(ctx context.Context, share float64) error {
 	}
 	bar := p.progress(fmt.Sprintf("to %.0f %%", share), "bytes", int64(state.number("maxmemory")*share/100))
 	defer bar.done()
-	for state.memoryShare() < share {
+	for state.dataShare() < share {
 		n := batchSize
-		if share-state.memoryShare() < 1 {
+		if share-state.dataShare() < 1 {
 			n = batchSize / 10
 		}
 		if _, err := p.filler.add(ctx, n); err != nil {
@@ -130,7 +131,7 @@ func (p *pressureRun) fillTo(ctx context.Context, share float64) error {
 		if state, err = readInfo(ctx, p.own.redis, "memory"); err != nil {
 			return err
 		}
-		bar.set(int64(state.number("used_memory")))
+		bar.set(int64(state.dataMemory()))
 	}
 	return nil
 }
@@ -148,10 +149,10 @@ func (p *pressureRun) hold(ctx context.Context) error {
 	}
 	bar := p.progress("holding", "s", int64(length.Seconds()))
 	defer bar.done()
-	low, high := before.memoryShare(), before.memoryShare()
+	low, high := before.dataShare(), before.memoryShare()
 	stop := sample(ctx, 250*time.Millisecond, func(ctx context.Context) {
 		if now, err := readInfo(ctx, p.own.redis, "memory"); err == nil {
-			low, high = min(low, now.memoryShare()), max(high, now.memoryShare())
+			low, high = min(low, now.dataShare()), max(high, now.memoryShare())
 		}
 	})
 	events, err := newMaker(2)
@@ -214,7 +215,7 @@ func (p *pressureRun) recover(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	p.criterion(Criterion{Name: "memory back after removing 1,000 events", Value: (before.number("used_memory") - after.number("used_memory")) / 1000, Unit: "kB", Bar: above(recovered * 300 / 1000),
+	p.criterion(Criterion{Name: "memory back after removing 1,000 events", Value: (before.dataMemory() - after.dataMemory()) / 1000, Unit: "kB", Bar: above(recovered * 300 / 1000),
 		First: "recovered", Detail: fmt.Sprintf("%d removed in %.0f ms", removed, 1000*time.Since(began).Seconds())})
 	return nil
 }
@@ -251,11 +252,13 @@ func (p *pressureRun) evict(ctx context.Context) error {
 	}
 	bar := p.progress("beyond the limit, allkeys-lru", "events", int64(beyondMost*float64(added)))
 	defer bar.done()
-	state, refused := info{}, error(nil)
+	state, refused, longest := info{}, error(nil), time.Duration(0)
 	for beyond := int64(0); state.number("evicted_keys") == 0 && beyond < int64(beyondMost*float64(added))+batchSize && refused == nil; beyond = p.filler.held.total() - added {
+		began := time.Now()
 		if _, refused = p.filler.add(ctx, batchSize); refused != nil && !errors.Is(refused, stream.ErrRefused) {
 			return refused
 		}
+		longest = max(longest, time.Since(began))
 		if books, err = p.account(ctx, books); err != nil {
 			return err
 		}
@@ -264,6 +267,8 @@ func (p *pressureRun) evict(ctx context.Context) error {
 		}
 		bar.set(p.filler.held.total() - added)
 	}
+	p.criterion(Criterion{Name: "allkeys-lru, beyond the limit: longest wait of a producer", Value: float64(longest.Microseconds()) / 1000, Unit: "ms", Bar: measured(), First: "not tried",
+		Detail: fmt.Sprintf("for the answer to %d events", batchSize)})
 	return p.judgeEviction(ctx, state, books, refused)
 }
 
