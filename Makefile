@@ -78,5 +78,5 @@ $(CACHE)/redis-server: deployments/redis/find-server.sh
 clean: ## remove what was built, not the data
 	rm -rf bin $(CACHE)
 
--include deployments/local/local.mk worker/torture/torture.mk
+-include deployments/local/local.mk worker/torture/torture.mk worker/validate/validate.mk
 -include deployments/compose.mk deployments/monitoring.mk

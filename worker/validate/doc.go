@@ -1,7 +1,8 @@
-// Package validate owns the validation programme: steps that try Redis, the program or a running stack,
-// or one that they bring up, and say in a table which checks it passes. Each step
-// is one file.
+// Package validate owns the validation programme: steps that try Redis, the
+// program or a running stack, hold what they measure against criteria, and leave a
+// report with plots. Each step is one file.
 //
-// It knows nothing of flags, and changes nothing in a stack that a step's usage
-// does not announce.
+// It knows nothing of flags. It fills, restarts and kills only what it started
+// itself; on a Redis that it was given it touches only keys of its own, and it
+// refuses where those are somebody else's.
 package validate

@@ -30,6 +30,10 @@ type ownRedis struct {
 	stream *stream.Client
 }
 
+// replyTimeout bounds the wait for one answer: flushing two gigabytes on a busy
+// machine takes seconds.
+const replyTimeout = time.Minute
+
 // loadTime is how long a server may take to read its files.
 const loadTime = 5 * time.Minute
 
@@ -114,7 +118,7 @@ func (o *ownRedis) connect() (err error) {
 	if err := o.disconnect(); err != nil {
 		return err
 	}
-	o.redis = redis.NewClient(&redis.Options{Addr: o.address, Protocol: 2, PoolSize: 64, DisableIdentity: true})
+	o.redis = redis.NewClient(&redis.Options{Addr: o.address, Protocol: 2, PoolSize: 64, DisableIdentity: true, ReadTimeout: replyTimeout})
 	o.stream, err = stream.Open(stream.Config{URL: o.url()})
 	return err
 }

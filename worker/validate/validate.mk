@@ -1,0 +1,9 @@
+# The validation programme (docs/validation.md).
+
+.PHONY: validate-quick validate-all
+
+validate-quick: build redis ## the quick version of every validation step that needs no running stack
+	$(BIN) validate all --quick --redis-server "$$(cat $(CACHE)/redis-server)" --report $(CACHE)/reports
+
+validate-all: build redis ## every validation step in full, with a report below reports/
+	$(BIN) validate all --redis-server "$$(cat $(CACHE)/redis-server)"
