@@ -134,6 +134,7 @@ func TestDashboardsCanBeProvisioned(t *testing.T) {
 func TestHealthyStack(t *testing.T) {
 	t.Parallel()
 	r := startRig(t, 20, "--appendonly", "yes", "--maxmemory", "256mb")
+	r.startIngest()
 	stop := r.feed()
 	t.Run("every panel has an answer", func(t *testing.T) {
 		n := 0

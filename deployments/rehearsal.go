@@ -19,7 +19,7 @@ type Rehearsal struct {
 	// into 45 seconds. 1 keeps them.
 	Faster int
 	// Targets are the addresses of the jobs: prometheus, alertmanager, redis,
-	// datawriter, prefect. A job that is left out has no target.
+	// datawriter, prefect, ingest. A job that is left out has no target.
 	Targets map[string]string
 	// Channel and Escalation are the webhook URLs of the two Slack channels.
 	Channel, Escalation string
@@ -65,7 +65,7 @@ func (r Rehearsal) copyShipped(folder string) error {
 }
 
 func (r Rehearsal) writeAddresses(folder string) error {
-	for _, job := range []string{"prometheus", "alertmanager", "redis", "datawriter", "prefect"} {
+	for _, job := range []string{"prometheus", "alertmanager", "redis", "datawriter", "prefect", "ingest"} {
 		content := "[]\n"
 		if address := r.Targets[job]; address != "" {
 			content = fmt.Sprintf("- targets: [%q]\n", address)

@@ -81,6 +81,17 @@ func (r *rig) startExporters() {
 	r.ready("http://" + r.addresses["datawriter"] + "/healthz")
 }
 
+// startIngest starts an ingest whose host does not answer: its series are there.
+func (r *rig) startIngest() {
+	r.addresses["ingest"] = freeAddress(r.t)
+	r.start("ingest", r.folder, r.binary, "ingest", "--host=ws://127.0.0.1:1", "--listen="+r.addresses["ingest"], "--data="+r.data, "--redis-url="+r.redis.URL())
+	r.ready("http://" + r.addresses["ingest"] + "/healthz")
+	targets := filepath.Join(r.folder, "prometheus", "targets", "ingest.yml")
+	if err := os.WriteFile(targets, []byte(fmt.Sprintf("- targets: [%q]\n", r.addresses["ingest"])), 0o600); err != nil {
+		r.t.Fatal(err)
+	}
+}
+
 func (r *rig) startAlertmanager() {
 	r.alertmanager = r.start("alertmanager", filepath.Join(r.folder, "alertmanager"), program(r.t, alertmanager),
 		"--config.file=alertmanager.yml", "--web.listen-address="+r.addresses["alertmanager"], "--cluster.listen-address=",

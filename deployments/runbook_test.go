@@ -20,7 +20,7 @@ func (r *rig) runbook(t *testing.T) {
 	port := func(job string) string { return r.addresses[job] }
 	here := strings.NewReplacer(
 		"127.0.0.1:9090", port("prometheus"), "127.0.0.1:9093", port("alertmanager"),
-		"127.0.0.1:9121", port("redis"), "127.0.0.1:9402", port("datawriter"))
+		"127.0.0.1:9121", port("redis"), "127.0.0.1:9402", port("datawriter"), "127.0.0.1:9403", port("ingest"))
 	env := r.commands(t)
 	n := 0
 	for _, part := range strings.Split(section, "\n### ") {

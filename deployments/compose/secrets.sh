@@ -16,7 +16,7 @@ main() {
   mkdir -p "$folder"
   chmod 700 "$folder"
   cd "$folder"
-  for name in redis_admin redis_producer redis_drainer redis_exporter redis_metrics redis_health \
+  for name in redis_admin redis_producer redis_ingester redis_drainer redis_exporter redis_metrics redis_health \
               prefect_password prefect_postgres exporter_password grafana_admin; do
     [ -s "$name" ] || random | write "$name"
   done
@@ -40,7 +40,7 @@ write() {
 
 redis_users() {
   users=$(grep -v '^#' "$here/redis/users.acl")
-  for name in redis_admin redis_producer redis_drainer redis_exporter redis_metrics redis_health; do
+  for name in redis_admin redis_producer redis_ingester redis_drainer redis_exporter redis_metrics redis_health; do
     users=$(printf '%s\n' "$users" | sed "s/@$name@/#$(sha256 < "$name")/")
   done
   printf '%s\n' "$users" | write redis_users.acl

@@ -4,7 +4,7 @@ VENV := $(CURDIR)/.venv
 
 .PHONY: up down status test-flows e2e faults browser cost growth flows-requirements
 
-up: build venv redis ## run everything here: WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
+up: build venv redis ## run everything here: SOURCE=live WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
 	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
 
 down: ## end what `make up` started

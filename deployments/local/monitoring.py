@@ -102,7 +102,9 @@ def configure(env: dict[str, str]) -> None:
     targets = state / "prometheus/targets"
     targets.mkdir(exist_ok=True)
     answering = {job: env[port(name)] for job, name in JOBS.items() if name in watching} | {"prefect": env["PREFECT_SERVER_API_PORT"]}
-    for job in [*JOBS, "prefect"]:
+    if env["SOURCE"] == "live":
+        answering["ingest"] = "9403"
+    for job in [*JOBS, "prefect", "ingest"]:
         found = [{"targets": [f"127.0.0.1:{answering[job]}"]}] if job in answering else []
         (targets / f"{job}.yml").write_text(json.dumps(found) + "\n")  # JSON is YAML
 

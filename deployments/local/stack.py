@@ -50,7 +50,7 @@ def settings(given) -> dict[str, str]:
     env.update({name: given[name] for name in given if name.startswith(("PREFECT_SERVER_SERVICES_", "PREFECT_WORKER_"))})
     env.update(
         STATE=str(state), ROOT=str(ROOT), VENV=str(VENV),
-        WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
+        SOURCE=given.get("SOURCE") or "mock", WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
         REDIS_PORT=given.get("REDIS_PORT") or "6379", REDIS_SERVER=given.get("REDIS_SERVER") or "",
         PATH=os.pathsep.join([given.get("BIN_DIR") or str(ROOT / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
         PREFECT_HOME=str(state / "prefect"),
@@ -90,6 +90,8 @@ def up(env: dict[str, str]) -> int:
 
 
 def check(env: dict[str, str]) -> None:
+    if env["SOURCE"] not in ("mock", "live"):
+        raise Refused(f"SOURCE={env['SOURCE']} is neither mock (made-up events) nor live (Jetstream, the network's own)")
     state = Path(env["STATE"])
     if len(str(state / "supervisor.sock")) > MAX_SOCKET_PATH:
         raise Refused(f"the path of STATE={state} is too long for a socket: choose one of less than 80 characters")
@@ -131,7 +133,9 @@ def start_all(env: dict[str, str]) -> None:
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
     supervisor(env, "start", "worker")
     wait_for("worker", lambda: worker_online(env), env, 300)
-    if env["RATE"] != "0":
+    if env["SOURCE"] == "live":
+        supervisor(env, "start", "ingest")
+    elif env["RATE"] != "0":
         supervisor(env, "start", "simulate")
     for name in watching:
         wait_for(name, lambda: monitoring.ready(env, name), env, 120)
@@ -262,7 +266,7 @@ datawriter is up after {seconds:.0f} seconds. Every {env['WINDOW']} a window of 
   Prefect UI   http://localhost:{port}/deployments
   files        {data}
   logs         {env['STATE']}/logs
-  Redis        {redis}   {env['RATE']} mock events a second
+  Redis        {redis}   {'the live events of Jetstream' if env['SOURCE'] == 'live' else env['RATE'] + ' mock events a second'}
 {monitoring.banner(env)}
 
 Ask the files, after the first window (once: {VENV}/bin/pip install duckdb):

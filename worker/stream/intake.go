@@ -120,8 +120,10 @@ local at = redis.call('HMGET', KEYS[2], 'owner', 'batch')
 if at[1] ~= ARGV[1] or at[2] ~= ARGV[2] then
   return redis.error_reply('` + staleReply + ` owner ' .. tostring(at[1]) .. ' batch ' .. tostring(at[2]))
 end
-for i = 7, #ARGV do redis.call('XADD', KEYS[1], '*', 'event', ARGV[i]) end
-if ARGV[6] ~= '0' and #ARGV > 6 then redis.call('XTRIM', KEYS[1], 'MAXLEN', '~', ARGV[6]) end
+for i = 7, #ARGV do
+  if ARGV[6] == '0' then redis.call('XADD', KEYS[1], '*', 'event', ARGV[i])
+  else redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[6], '*', 'event', ARGV[i]) end
+end
 if ARGV[5] ~= '0' then redis.call('LPOP', KEYS[3], ARGV[5]) end
 if ARGV[4] ~= '' then redis.call('RPUSH', KEYS[3], ARGV[4]) end
 local now = redis.call('TIME')

@@ -16,3 +16,9 @@ torture-core: redis ## what of the torture belongs to every test run: the sweep'
 torture: redis ## every crash point, every mutant, SEEDS random schedules (1000) from SEED on, FAILOVERS (24)
 	@set -o pipefail; export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
 	$(TORTURE) 0 -v -full -seeds $(SEEDS) -seed $(SEED) -failovers $(FAILOVERS) | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
+
+.PHONY: ingest-soak
+
+ingest-soak: redis ## an hour of the live source at 1,500 events a second, with a drain beside it
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
+	$(GO) test ./worker/torture/ingest -count=1 -timeout 0 -v -run TestAnHour

@@ -91,6 +91,11 @@ func TestNoUserOfRedisCanDoMore(t *testing.T) {
 				"XGROUP DESTROY bluesky:{likes} g;GET k;FLUSHALL;KEYS *;CONFIG GET requirepass;EVAL return(1) 0;ACL LIST;SHUTDOWN;CLIENT LIST;MONITOR",
 		},
 		{
+			"ingester", "XADD bluesky:{likes} * event x;INFO memory;HSET bluesky:{likes}:ingest a b",
+			"XRANGE bluesky:{likes} - +;XDEL bluesky:{likes} 1-1;XTRIM bluesky:{likes} MAXLEN 0;DEL bluesky:{likes};DEL bluesky:{likes}:ingest;XADD elsewhere * a b;" +
+				"HSET bluesky:{likes} a b;HSET elsewhere a b;GET k;FLUSHALL;KEYS *;CONFIG GET requirepass;ACL LIST;SHUTDOWN;SCRIPT FLUSH",
+		},
+		{
 			"drainer", "XRANGE bluesky:{likes} - +;INFO;TIME",
 			"XADD bluesky:{likes} * event x;DEL bluesky:{likes};SET bluesky:{likes} x;XRANGE elsewhere - +;XGROUP DESTROY bluesky:{likes} g;" +
 				"FLUSHALL;FLUSHDB;KEYS *;CONFIG SET maxmemory 1;CONFIG GET *;ACL LIST;SHUTDOWN NOSAVE;SAVE;REPLICAOF NO ONE;RENAME bluesky:{likes} a;UNLINK bluesky:{likes};EXPIRE bluesky:{likes} 1;SCRIPT FLUSH",

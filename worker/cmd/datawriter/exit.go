@@ -12,6 +12,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/audit"
+	"datawriter/worker/doctor"
 	"datawriter/worker/drain"
 	"datawriter/worker/validate"
 	"datawriter/worker/verify"
@@ -47,7 +48,7 @@ func exitCode(ctx context.Context, err error) int {
 	if errors.Is(err, errUsage) {
 		return exitUsage
 	}
-	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) || errors.Is(err, audit.ErrGap) {
+	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) || errors.Is(err, audit.ErrGap) || errors.Is(err, doctor.ErrFailure) {
 		return exitIntegrity
 	}
 	class := drain.Classify(err)

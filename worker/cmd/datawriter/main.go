@@ -104,6 +104,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 			reportCommand(),
 			auditCommand(),
 			validateCommand(),
+			doctorCommand(),
 			healthCommand(),
 			completionCommand(),
 			versionCommand(),

@@ -1,4 +1,3 @@
-// Package ingest holds tests only: a million events through real processes that
-// are killed, cut off, starved and misled while a drain runs beside them
-// (make ingest-torture), and an hour at the network's peak (make ingest-soak).
+// Package ingest holds tests only: an hour of the live source at the network's
+// peak through real processes, with a drain beside them (make ingest-soak).
 package ingest

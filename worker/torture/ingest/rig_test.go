@@ -19,8 +19,6 @@ import (
 	"testing"
 	"time"
 
-	"datawriter/worker/event"
-	"datawriter/worker/part"
 	"datawriter/worker/stream/streamtest"
 )
 
@@ -110,8 +108,6 @@ func (p *process) stop() {
 	<-p.done
 }
 
-func (p *process) cpu() time.Duration { return p.ProcessState.UserTime() + p.ProcessState.SystemTime() }
-
 // drain runs the drain for closed windows until ctx ends, and whatever it says.
 func (r *rig) drain(ctx context.Context, length time.Duration) {
 	for ctx.Err() == nil {
@@ -145,51 +141,6 @@ func (r *rig) metric(name, labels string) (sum float64) {
 		}
 	}
 	return sum
-}
-
-// archived counts each event in the files, by key.
-func (r *rig) archived(see func(e *event.Envelope)) (rows int) {
-	r.t.Helper()
-	var reader event.Envelopes
-	var files []string
-	for _, kind := range event.Kinds() {
-		found, _ := filepath.Glob(filepath.Join(r.data, "2*/*/*/*/"+kind.String()+"/*.parquet"))
-		files = append(files, found...)
-	}
-	for _, file := range files {
-		out, err := r.command("cat", file).Output()
-		if err != nil {
-			r.t.Fatalf("cat %s: %v", file, err)
-		}
-		for line := range bytes.Lines(out) {
-			e, ok := reader.Read(bytes.TrimSpace(line))
-			if !ok {
-				r.t.Fatalf("a row that is no event: %s", line)
-			}
-			see(&e)
-			rows++
-		}
-	}
-	return rows
-}
-
-// rejected counts the entries that could not become rows.
-func (r *rig) rejected() (n int) {
-	files, _ := filepath.Glob(filepath.Join(r.data, "_rejected/2*/*/*/*/*/*.parquet"))
-	for _, name := range files {
-		file, err := os.Open(name)
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		info, _ := file.Stat()
-		opened, err := part.Open(file, info.Size())
-		if err != nil {
-			r.t.Fatal(err)
-		}
-		_ = opened.Identities(func(event.ID, uint64) error { n++; return nil })
-		_ = file.Close()
-	}
-	return n
 }
 
 // rss returns the resident memory of a process in MB.

@@ -1,0 +1,134 @@
+package doctor
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"datawriter/worker/event"
+	"datawriter/worker/stream"
+)
+
+func redisReachable(ctx context.Context, l *looking) Finding {
+	if l.Redis == nil {
+		return Finding{}
+	}
+	_, err := l.Redis.Now(ctx)
+	switch {
+	case errors.Is(err, stream.ErrMisconfigured):
+		return fail("it refuses us: "+err.Error(), "compare user, password and permissions: --redis-url, --redis-password-file, deployments/redis/users.acl")
+	case err != nil:
+		return fail("it does not answer: "+err.Error(), "start it, or give the right --redis-url; the entries that it had on disk come back with it")
+	}
+	l.reached = true
+	return ok("it answers")
+}
+
+func redisVersion(ctx context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	server, err := l.Redis.Server(ctx)
+	if err != nil {
+		l.reached = !errors.Is(err, stream.ErrMisconfigured)
+		return fail(err.Error(), "use Redis 7.0 or Valkey 7.2 or newer, and allow INFO to the user")
+	}
+	l.server = server
+	return ok("%s, up for %s", server.Version, time.Duration(server.UptimeInSecs)*time.Second)
+}
+
+func redisPolicy(_ context.Context, l *looking) Finding {
+	switch {
+	case !l.reached:
+		return Finding{}
+	case l.server.EvictedKeys > 0:
+		return fail(fmt.Sprintf("it has evicted %d keys: each may have been a whole stream", l.server.EvictedKeys),
+			"drain more often or give it more memory; set maxmemory-policy noeviction. What was lost, datawriter verify and the alert EntriesLost say")
+	case !l.server.NotEvicting && l.server.MaxMemory > 0:
+		return warn("it drops whole streams when its memory is full", "set maxmemory-policy noeviction, unless something else needs eviction")
+	}
+	return ok("it refuses what does not fit, and drops nothing")
+}
+
+func redisMemory(_ context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	if l.server.MaxMemory == 0 {
+		return warn(fmt.Sprintf("%d MB in use, without a limit: it grows until the machine has no memory", l.server.UsedMemory>>20), "set maxmemory, for example to 2gb")
+	}
+	share := float64(l.server.UsedMemory) / float64(l.server.MaxMemory)
+	says := fmt.Sprintf("%.0f %% of %d MB in use", share*100, l.server.MaxMemory>>20)
+	switch {
+	case share >= stream.StopAt:
+		return fail(says+": producers have stopped", "drain: datawriter run --window 5m; see what keeps the schedule from it")
+	case share >= stream.SlowAt:
+		return warn(says+": producers slow down", "drain: datawriter run --window 5m, or give it more memory")
+	}
+	return ok("%s", says)
+}
+
+func redisPersistence(_ context.Context, l *looking) Finding {
+	switch {
+	case !l.reached:
+		return Finding{}
+	case !l.server.AOFEnabled:
+		return warn("it keeps no append-only file: a restart loses every entry that is not drained", "set appendonly yes")
+	case !l.server.AOFWriteOK:
+		return fail("it cannot write its append-only file, and refuses writes", "free its disk; the file's error stands in its log")
+	}
+	return ok("the append-only file is written")
+}
+
+// clock compares: Redis's clock closes windows, ours only times logs and waits.
+func clock(ctx context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	before := l.Now()
+	theirs, err := l.Redis.Now(ctx)
+	if err != nil {
+		return fail("it could not be compared: "+err.Error(), "")
+	}
+	after := l.Now()
+	off := theirs.Sub(before.Add(after.Sub(before) / 2)).Abs()
+	says := fmt.Sprintf("redis and this machine differ by %s", off.Round(time.Millisecond))
+	switch {
+	case off > 30*time.Second:
+		return fail(says+": a scheduled run finds its window still open, or long closed", "let both machines follow NTP (timedatectl set-ntp true)")
+	case off > 2*time.Second:
+		return warn(says, "let both machines follow NTP (timedatectl set-ntp true)")
+	}
+	return ok("%s", says)
+}
+
+func streams(ctx context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	var waiting, added int64
+	var ungrouped, empty []string
+	for _, kind := range event.Kinds() {
+		state, err := l.Redis.Stream(kind).State(ctx)
+		if err != nil {
+			return fail(err.Error(), "a key of that name that is no stream must go, or the user may not read it")
+		}
+		waiting, added = waiting+state.Length, added+state.EntriesAdded
+		if !state.Exists || state.EntriesAdded == 0 {
+			empty = append(empty, kind.String())
+		} else if !state.Grouped {
+			ungrouped = append(ungrouped, kind.String())
+		}
+	}
+	switch {
+	case added == 0:
+		return warn("nothing was ever added", "start a source: datawriter ingest, or datawriter simulate; compare --stream-prefix")
+	case len(ungrouped) > 0:
+		return warn(fmt.Sprintf("%s: never drained, %d entries wait", strings.Join(ungrouped, ", "), waiting), "datawriter run --window 5m makes the group; compare --group")
+	case len(empty) > 0:
+		return warn(strings.Join(empty, ", ")+": nothing was ever added", "does the source send every collection?")
+	}
+	return ok("%d entries wait, %d were added", waiting, added)
+}
