@@ -277,13 +277,22 @@ func (j *judge) plotWindows() {
 func (j *judge) timeline(title, unit string) *Plot {
 	p := &Plot{Title: title, Unit: unit, start: j.rec.Start}
 	for _, i := range j.rec.Incidents {
-		p.Marks = append(p.Marks, Mark{At: i.Begin.Sub(j.rec.Start).Seconds(), What: i.What})
+		p.Marks = append(p.Marks, Mark{At: i.Begin.Sub(j.rec.Start).Seconds(), What: i.mark()})
 	}
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	j.report.Plots = append(j.report.Plots, p)
 	return p
 }
+
+// shortly are the words of faults for which a plot has room.
+var shortly = map[string]string{
+	workerKilled: "worker killed", redisRestarted: "Redis restarted", serverGone: "server away", diskFull: "disk full", burstOfEvents: "burst",
+	workerGone: "worker away", workerAway: "worker away", slowRun: "slow run", runAgain: "run again",
+}
+
+// mark is what a plot calls the fault.
+func (i incident) mark() string { return cmp.Or(shortly[i.What], i.What) }
 
 // undisturbed are the samples that no fault touched, nor what it left to be done.
 func (j *judge) undisturbed() (found []reading) {

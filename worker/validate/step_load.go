@@ -15,7 +15,7 @@ func load(ctx context.Context, s *Session) error {
 		windows: s.windowCount(6, 4), length: length, rate: s.trafficRate(1500, 500), every: sampleEvery(length),
 		faults: func(st *stage) []disturbance {
 			away := length / 8
-			return []disturbance{{"the worker is away over a slot", time.Duration(st.windows/2)*length - away/4, st.workerAway(away)}}
+			return []disturbance{{workerGone, time.Duration(st.windows/2)*length - away/4, st.workerAway(away)}}
 		},
 	}
 	rec, err := s.recorded(ctx, t)

@@ -33,14 +33,22 @@ func schedule(ctx context.Context, s *Session) error {
 	return nil
 }
 
+// What happens after the undisturbed runs, and in load.
+const (
+	slowRun    = "a run is slow into the next slot"
+	runAgain   = "a drained window is run again by hand"
+	workerAway = "the worker is away over two slots"
+	workerGone = "the worker is away over a slot"
+)
+
 func scheduleFaults(st *stage) []disturbance {
 	slot := func(n int, share float64) time.Duration {
 		return time.Duration((float64(n) + share) * float64(st.length))
 	}
 	return []disturbance{
-		{"a run is slow into the next slot", slot(undisturbedRuns, 0.5), st.slowRun},
-		{"a drained window is run again by hand", slot(undisturbedRuns+2, 0.4), st.runAgain},
-		{"the worker is away over two slots", slot(undisturbedRuns+2, 0.6), st.workerAway(slot(2, -0.3))},
+		{slowRun, slot(undisturbedRuns, 0.5), st.slowRun},
+		{runAgain, slot(undisturbedRuns+2, 0.4), st.runAgain},
+		{workerAway, slot(undisturbedRuns+2, 0.6), st.workerAway(slot(2, -0.3))},
 	}
 }
 

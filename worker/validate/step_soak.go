@@ -25,12 +25,16 @@ func soak(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// Faults that may cost a scheduled run, whose window the next one then drains: a run
+// Faults of the soak. Two of them may cost a scheduled run, whose window the next one then drains: a run
 // that the worker had just taken crashes, and a server makes no runs for slots at
 // which it is away.
 const (
 	workerKilled = "the worker is killed while a run is at work"
 	serverGone   = "the Prefect server is away over a slot"
+
+	redisRestarted = "Redis is restarted"
+	diskFull       = "the disk of the files is full over a slot"
+	burstOfEvents  = "a burst of 10,000 events a second"
 )
 
 // soakFaults spreads the faults over the windows, with calm ones between them.
@@ -39,13 +43,13 @@ func soakFaults(st *stage) []disturbance {
 	slot := func(twelfth int) time.Duration { return time.Duration(max(1, twelfth*st.windows/12)) * length }
 	all := []disturbance{
 		{workerKilled, slot(2), st.killMeanwhile("worker", "flow")},
-		{"Redis is restarted", slot(4) + length/2, st.restartRedis},
+		{redisRestarted, slot(4) + length/2, st.restartRedis},
 		{serverGone, slot(6) - 5*time.Second, st.serverAway(min(15*time.Second, length/2))},
 	}
 	if st.ownDisk {
-		all = append(all, disturbance{"the disk of the files is full over a slot", slot(8) - length/15, st.fullDisk(length * 4 / 15)})
+		all = append(all, disturbance{diskFull, slot(8) - length/15, st.fullDisk(length * 4 / 15)})
 	}
-	return append(all, disturbance{"a burst of 10,000 events a second", slot(10) + length/4, st.burst(burstRate, length/5)})
+	return append(all, disturbance{burstOfEvents, slot(10) + length/4, st.burst(burstRate, length/5)})
 }
 
 // judgeSoak says whether the recording shows what a soak must show.
