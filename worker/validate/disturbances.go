@@ -36,20 +36,18 @@ func (st *stage) workerAway(d time.Duration) func(context.Context) (string, erro
 	}
 }
 
-// killMeanwhile ends a role's processes at once, as soon as another role is at work;
-// supervisor starts them again.
-func (st *stage) killMeanwhile(role, atWork string) func(context.Context) (string, error) {
-	return func(ctx context.Context) (string, error) {
-		if _, err := st.another(ctx, atWork, nil); err != nil {
-			return "", err
-		}
-		before := st.pids(role)
-		if err := st.stack.kill(role); err != nil {
-			return "", err
-		}
-		after, err := st.another(ctx, role, before)
-		return fmt.Sprintf("process %v, then %d, a %s at work", before, after, atWork), err
+// killWorker ends the worker at once, as soon as a run of its is at work; supervisor
+// starts another.
+func (st *stage) killWorker(ctx context.Context) (string, error) {
+	if _, err := st.another(ctx, "flow", nil); err != nil {
+		return "", err
 	}
+	before := st.pids("worker")
+	if err := st.stack.killWorker(); err != nil {
+		return "", err
+	}
+	after, err := st.another(ctx, "worker", before)
+	return fmt.Sprintf("process %v, then %d, a flow at work", before, after), err
 }
 
 // restartRedis is an orderly restart: nothing that was acknowledged may be lost.
@@ -131,10 +129,10 @@ func (st *stage) fullDisk(d time.Duration) func(context.Context) (string, error)
 }
 
 // burst sends faster for a while, beside the traffic.
-func (st *stage) burst(rate float64, d time.Duration) func(context.Context) (string, error) {
+func (st *stage) burst(d time.Duration) func(context.Context) (string, error) {
 	return func(ctx context.Context) (string, error) {
 		result, err := simulate.Run(ctx, st.stack.source, simulate.Options{
-			Traits: simulate.Traits{Seed: 2, Authors: simulate.DefaultAuthors}, Rate: rate, Duration: d, OnAdded: st.journal.add, Log: st.cfg.Log,
+			Traits: simulate.Traits{Seed: 2, Authors: simulate.DefaultAuthors}, Rate: burstRate, Duration: d, OnAdded: st.journal.add, Log: st.cfg.Log,
 		})
 		st.rec.Burst = &result
 		return fmt.Sprintf("%s entries, %s a second", Number(float64(result.Added), ""), Number(result.Rate, "")), err

@@ -182,16 +182,16 @@ func (l *localStack) supervisor(ctx context.Context, args ...string) error {
 	return nil
 }
 
-// kill ends every process of a role at once, as a crash does.
-func (l *localStack) kill(role string) error {
+// killWorker ends the worker's processes at once, as a crash does.
+func (l *localStack) killWorker() error {
 	killed := 0
 	for _, p := range l.processes() {
-		if p.role == role && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
+		if p.role == "worker" && syscall.Kill(p.pid, syscall.SIGKILL) == nil {
 			killed++
 		}
 	}
 	if killed == 0 {
-		return fmt.Errorf("no process of the %s to kill", role)
+		return errors.New("no worker to kill")
 	}
 	return nil
 }

@@ -10,7 +10,7 @@ const loadAbout = "Brings up a local stack of its own (Prefect, a worker, Redis)
 
 // load sends the traffic of a busy evening through the whole stack.
 func load(ctx context.Context, s *Session) error {
-	length := s.windowLength(5*time.Minute, 20*time.Second)
+	length := s.windowLength(20 * time.Second)
 	t := play{
 		windows: s.windowCount(6, 4), length: length, rate: s.trafficRate(1500, 500), every: sampleEvery(length),
 		faults: func(st *stage) []disturbance {
@@ -46,11 +46,12 @@ func (s *Session) recorded(ctx context.Context, t play) (*recording, error) {
 	return s.perform(ctx, t)
 }
 
-func (s *Session) windowLength(full, short time.Duration) time.Duration {
+// windowLength is the product's five minutes, unless something else was asked for.
+func (s *Session) windowLength(short time.Duration) time.Duration {
 	if s.cfg.Window > 0 {
 		return s.cfg.Window
 	}
-	return quick(s, full, short)
+	return quick(s, 5*time.Minute, short)
 }
 
 func (s *Session) windowCount(full, short int) int {

@@ -22,7 +22,7 @@ const undisturbedRuns = 6
 // schedule shows that each scheduled run drains exactly its window, also where
 // runs overlap or come late.
 func schedule(ctx context.Context, s *Session) error {
-	length := s.windowLength(5*time.Minute, 20*time.Second)
+	length := s.windowLength(20 * time.Second)
 	rec, err := s.recorded(ctx, play{
 		windows: undisturbedRuns + 4, length: length, rate: s.trafficRate(350, 200), every: sampleEvery(length), faults: scheduleFaults,
 	})

@@ -14,7 +14,7 @@ const burstRate = 10_000
 
 // soak shows that the stack stands an hour and what goes wrong in it.
 func soak(ctx context.Context, s *Session) error {
-	length := s.windowLength(5*time.Minute, 30*time.Second)
+	length := s.windowLength(30 * time.Second)
 	t := play{windows: s.windowCount(12, 6), length: length, rate: s.trafficRate(1500, 500), every: sampleEvery(length), faults: soakFaults}
 	t.disk = quick(s, int64(4)<<30, 256<<20)
 	rec, err := s.recorded(ctx, t)
@@ -42,14 +42,14 @@ func soakFaults(st *stage) []disturbance {
 	length := st.length
 	slot := func(twelfth int) time.Duration { return time.Duration(max(1, twelfth*st.windows/12)) * length }
 	all := []disturbance{
-		{workerKilled, slot(2), st.killMeanwhile("worker", "flow")},
+		{workerKilled, slot(2), st.killWorker},
 		{redisRestarted, slot(4) + length/2, st.restartRedis},
 		{serverGone, slot(6) - 5*time.Second, st.serverAway(min(15*time.Second, length/2))},
 	}
 	if st.ownDisk {
 		all = append(all, disturbance{diskFull, slot(8) - length/15, st.fullDisk(length * 4 / 15)})
 	}
-	return append(all, disturbance{burstOfEvents, slot(10) + length/4, st.burst(burstRate, length/5)})
+	return append(all, disturbance{burstOfEvents, slot(10) + length/4, st.burst(length / 5)})
 }
 
 // judgeSoak says whether the recording shows what a soak must show.
