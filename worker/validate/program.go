@@ -60,9 +60,9 @@ func launch(name, path, folder, log string, args ...string) (*child, error) {
 	return c, nil
 }
 
-// kill ends a program at once, as a crash does.
+// kill ends a program at once, as a crash does, with what it had forked.
 func (c *child) kill() {
-	_ = c.command.Process.Kill()
+	_ = syscall.Kill(-c.command.Process.Pid, syscall.SIGKILL)
 	<-c.done
 }
 

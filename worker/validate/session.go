@@ -132,6 +132,18 @@ func (s *Session) folder(name string) (string, error) {
 	if err != nil {
 		return "", fmt.Errorf("make a folder for the step: %w", err)
 	}
-	s.cleanup(func(context.Context) error { return os.RemoveAll(path) })
+	s.cleanup(func(ctx context.Context) error { return remove(ctx, path) })
 	return path, nil
+}
+
+// remove removes a folder in which a process that was killed may still be writing
+// for a moment.
+func remove(ctx context.Context, path string) (err error) {
+	for range 100 {
+		if err = os.RemoveAll(path); err == nil {
+			return nil
+		}
+		pause(ctx, 50*time.Millisecond)
+	}
+	return err
 }
