@@ -53,12 +53,12 @@ flows-requirements:
 	done
 
 # The validation programme on stacks of its own: an hour of soak, half an hour of load, an hour of schedule.
-.PHONY: soak load schedule validate-quick
+.PHONY: soak load schedule validate-stacks
 soak: build venv redis ## an hour of 1,500 events a second on a stack of its own, with faults: REPORT=reports
 load: build venv redis ## half an hour of 1,500 events a second on a stack of its own
 schedule: build venv redis ## ten slots of the schedule on a stack of its own: each run its window
 soak load schedule:
 	$(BIN) validate $@ --redis-server "$$(cat $(CACHE)/redis-server)" --report $(or $(REPORT),reports) $(VALIDATEFLAGS)
 
-validate-quick: build venv redis ## pipeline, schedule, load and soak in a quarter of an hour
+validate-stacks: build venv redis ## pipeline, schedule, load and soak in a quarter of an hour
 	for step in pipeline schedule load soak; do $(BIN) validate $$step --quick --redis-server "$$(cat $(CACHE)/redis-server)" || exit; done
