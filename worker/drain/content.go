@@ -27,7 +27,7 @@ type content struct {
 	size  pageSize
 	taken int64    // entries that the group gave
 	last  event.ID // the last of them
-	added int64    // the stream's entries-added, as last seen
+	added int64    // the stream's entries-added, as last seen; stream.Unknown once it has gone back
 }
 
 // read calls yield for every page: what earlier runs claimed and did not settle,
@@ -39,7 +39,7 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 	if err != nil {
 		return err
 	}
-	c.added = before.EntriesAdded
+	c.count(before.EntriesAdded)
 	start, end := event.ID{MS: c.window.StartMS()}, event.ID{MS: c.window.EndMS()}
 	if c.byRange {
 		return prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield)
@@ -151,7 +151,7 @@ func (c *content) undisturbed(ctx context.Context, before stream.GroupState) err
 	if err != nil {
 		return err
 	}
-	c.added = now.EntriesAdded
+	c.count(now.EntriesAdded)
 	moved := now.EntriesRead - before.EntriesRead
 	known := before.EntriesRead != stream.Unknown && now.EntriesRead != stream.Unknown
 	if fault.NotDisturbed.Is() {
@@ -161,6 +161,17 @@ func (c *content) undisturbed(ctx context.Context, before stream.GroupState) err
 		return errDisturbed
 	}
 	return nil
+}
+
+// count notes the stream's entries-added. One that goes back is another server's,
+// after a failover: a footer must not set it beside the run_id of the first.
+func (c *content) count(added int64) {
+	if added < c.added {
+		added = stream.Unknown
+	}
+	if c.added != stream.Unknown {
+		c.added = added
+	}
 }
 
 // after returns the smallest ID behind id.
