@@ -78,7 +78,7 @@ func freeSpace(_ context.Context, l *looking) Finding {
 		return Finding{}
 	}
 	l.readLog()
-	free := int64(disk.Bavail) * int64(disk.Bsize)
+	free := int64(disk.Bavail) * int64(disk.Bsize) //nolint:unconvert // other systems have other types
 	rate := l.bytesPerDay()
 	says := fmt.Sprintf("%d GB free", free>>30)
 	if rate > 0 {

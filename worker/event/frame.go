@@ -112,13 +112,15 @@ func (r *Envelopes) keep(p *payload, e *Envelope) {
 
 // build writes the event as the first wire would have sent it.
 func (r *Envelopes) build(e *Envelope, p *payload) []byte {
-	dst := append(r.built[:0], '{')
+	dst := r.built[:0]
+	dst = append(dst, '{')
 	dst = appendText(dst, "did", e.DID)
 	dst = appendInt(dst, "time_us", e.TimeUS)
 	dst = appendInt(dst, "cursor", e.Cursor)
 	dst = appendText(dst, "kind", e.Class)
 	if string(e.Class) == "commit" {
-		dst = append(appendName(dst, "commit"), '{')
+		dst = appendName(dst, "commit")
+		dst = append(dst, '{')
 		for i, value := range p.commit {
 			if value != nil {
 				dst = append(appendName(dst, commitMembers[i]), value...)
@@ -129,8 +131,9 @@ func (r *Envelopes) build(e *Envelope, p *payload) []byte {
 	for _, m := range p.rest {
 		dst = append(appendQuotedName(dst, m.name), m.value...)
 	}
-	r.built = append(dst, '}')
-	return r.built
+	dst = append(dst, '}')
+	r.built = dst
+	return dst
 }
 
 // appendQuotedName appends a name that came from outside.

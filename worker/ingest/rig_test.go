@@ -3,6 +3,7 @@ package ingest_test
 import (
 	"bytes"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
@@ -101,7 +102,7 @@ func (run *running) end() {
 	run.stop()
 	err := <-run.done
 	run.done <- nil
-	if err != context.Canceled {
+	if !errors.Is(err, context.Canceled) {
 		run.r.t.Fatalf("the ingest ended with %v", err)
 	}
 }

@@ -51,8 +51,8 @@ type filler struct {
 	held   holdings
 }
 
-func newFiller(client *stream.Client, seed uint64) (*filler, error) {
-	events, err := newMaker(seed)
+func newFiller(client *stream.Client) (*filler, error) {
+	events, err := newMaker(1)
 	return &filler{client: client, events: events, held: make(holdings)}, err
 }
 

@@ -167,7 +167,7 @@ func (l *localStack) call(ctx context.Context, verb string) error {
 // down ends the stack.
 func (l *localStack) down(ctx context.Context) error {
 	if _, err := os.Stat(l.state); err != nil {
-		return nil
+		return nil //nolint:nilerr // it was never brought up
 	}
 	return l.call(ctx, "down")
 }

@@ -276,7 +276,7 @@ func (st *stage) quiet(ctx context.Context) error {
 // examine holds the files against the producer's journal, and against what the
 // drain promises of them.
 func (st *stage) examine(ctx context.Context) (err error) {
-	bar := st.progress("reading every file", "s", int64(st.journal.added()/200_000)+1)
+	bar := st.progress("reading every file", "s", st.journal.added()/200_000+1)
 	defer bar.done()
 	filling, end := context.WithCancel(ctx)
 	defer end()

@@ -64,7 +64,7 @@ func newCapacity(ctx context.Context, s *Session) (*capacityRun, error) {
 	if c.before, err = readInfo(ctx, c.own.redis); err != nil {
 		return nil, err
 	}
-	c.filler, err = newFiller(c.own.stream, 1)
+	c.filler, err = newFiller(c.own.stream)
 	return c, err
 }
 

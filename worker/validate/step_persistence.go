@@ -52,7 +52,7 @@ func newPersistence(ctx context.Context, s *Session) (*persistenceRun, error) {
 	if p.own, err = s.startRedis(ctx, "persistence"); err != nil {
 		return nil, err
 	}
-	if p.filler, err = newFiller(p.own.stream, 1); err != nil {
+	if p.filler, err = newFiller(p.own.stream); err != nil {
 		return nil, err
 	}
 	return p, s.factsOfRedis(ctx, p.own.redis)

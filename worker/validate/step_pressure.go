@@ -58,7 +58,7 @@ func newPressure(ctx context.Context, s *Session) (*pressureRun, error) {
 	if p.own, err = s.startRedis(ctx, "pressure", options...); err != nil {
 		return nil, err
 	}
-	if p.filler, err = newFiller(p.own.stream, 1); err != nil {
+	if p.filler, err = newFiller(p.own.stream); err != nil {
 		return nil, err
 	}
 	p.unwatch = sample(ctx, quick(s, time.Second, 100*time.Millisecond), func(ctx context.Context) {

@@ -40,7 +40,7 @@ func TestThroughput(t *testing.T) {
 			if err != nil {
 				return err
 			}
-			filler, err := newFiller(target.stream, 1)
+			filler, err := newFiller(target.stream)
 			if err != nil {
 				return err
 			}
