@@ -43,14 +43,21 @@ type metrics struct {
 	gapSeconds prometheus.Counter
 	lastGap    prometheus.Gauge
 	feed       prometheus.Histogram
+
+	names []string // of all of them
 }
 
 func newMetrics(to prometheus.Registerer) *metrics {
+	var names []string
+	full := func(name string) string {
+		names = append(names, "datawriter_ingest_"+name)
+		return names[len(names)-1]
+	}
 	counter := func(name, help string) prometheus.CounterOpts {
-		return prometheus.CounterOpts{Name: "datawriter_ingest_" + name, Help: help}
+		return prometheus.CounterOpts{Name: full(name), Help: help}
 	}
 	gauge := func(name, help string) prometheus.GaugeOpts {
-		return prometheus.GaugeOpts{Name: "datawriter_ingest_" + name, Help: help}
+		return prometheus.GaugeOpts{Name: full(name), Help: help}
 	}
 	m := &metrics{
 		received:   prometheus.NewCounterVec(counter("messages_total", "Messages received, by what they are."), []string{"class"}),
@@ -68,13 +75,18 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		gaps:       prometheus.NewCounter(counter("gaps_total", "Gaps in the source, since the state folder began.")),
 		gapSeconds: prometheus.NewCounter(counter("gap_seconds_total", "Length of these gaps.")),
 		lastGap:    prometheus.NewGauge(gauge("last_gap_timestamp_seconds", "When the last gap was noticed; 0 is never.")),
-		feed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "datawriter_ingest_feed_seconds", Help: "How long Redis took for a batch.",
+		feed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: full("feed_seconds"), Help: "How long Redis took for a batch.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}}),
 	}
 	to.MustRegister(m.received, m.added, m.duplicates, m.bytes, m.connects, m.ends, m.state, m.lastEvent, m.position,
 		m.lag, m.seen, m.memory, m.gaps, m.gapSeconds, m.lastGap, m.feed)
+	m.names = names
 	return m
 }
+
+// Names returns the names of all metrics of an ingest; that of the histogram is
+// without what its series add to it.
+func Names() []string { return newMetrics(prometheus.NewRegistry()).names }
 
 // prepare makes the series of closed label sets exist before the first event.
 func (m *metrics) prepare(lanes []*lane, hosts []string, gaps []Gap) {

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"datawriter/worker/exporter"
+	"datawriter/worker/ingest"
 	"datawriter/worker/monitor"
 )
 
@@ -62,7 +63,8 @@ func (s *Session) checkDashboards(ctx context.Context, p monitor.Prometheus) err
 }
 
 // known are the names that a panel may ask for: what Prometheus has, what it
-// records, and what the exporter tells when there is something to tell.
+// records, what the exporter tells when there is something to tell, and what an
+// ingest tells where there is one.
 func known(ctx context.Context, p monitor.Prometheus) ([]string, error) {
 	names, err := p.Names(ctx)
 	if err != nil {
@@ -75,7 +77,7 @@ func known(ctx context.Context, p monitor.Prometheus) ([]string, error) {
 	for _, r := range rules {
 		names = append(names, r.Name)
 	}
-	return append(names, exporter.Names()...), nil
+	return slices.Concat(names, exporter.Names(), ingest.Names()), nil
 }
 
 // provisioned reads the dashboards from Grafana.
