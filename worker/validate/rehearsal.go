@@ -191,7 +191,10 @@ func (r *rehearsal) start(name, folder string, args ...string) error {
 	if err != nil {
 		return err
 	}
-	r.children[name], err = launch(name, path, folder, filepath.Join(r.folder, name+".log"), args...)
+	started, err := launch(name, path, folder, filepath.Join(r.folder, name+".log"), args...)
+	if err == nil {
+		r.children[name] = started
+	}
 	return err
 }
 
