@@ -16,7 +16,9 @@ const GapsFile = "ingest-gaps.jsonl"
 
 // Gap is a stretch of the source that its server no longer had when it was
 // asked for: every event before After is stored, and what lies between After
-// and Until may be missing.
+// and Until may be missing. Until is by the clock of Host, After by that of the
+// host before; where that is another, whose clock is ahead by more than the gap
+// is long, Until is the earlier of both.
 type Gap struct {
 	After   time.Time `json:"after"`
 	Until   time.Time `json:"until"`
@@ -25,8 +27,8 @@ type Gap struct {
 	Noticed time.Time `json:"noticed"`
 }
 
-// Seconds returns how long the gap is.
-func (g Gap) Seconds() float64 { return g.Until.Sub(g.After).Seconds() }
+// Seconds returns how long the gap is; 0 where the clocks of two hosts hide it.
+func (g Gap) Seconds() float64 { return max(0, g.Until.Sub(g.After).Seconds()) }
 
 // ReadGaps returns the gaps that a state folder records, oldest first. One that
 // was noticed twice, because the process died in between, is one, as long as

@@ -104,6 +104,33 @@ func TestEventsThatTheServerNoLongerHasAreAGapWithItsBounds(t *testing.T) {
 	}
 }
 
+// TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer: by the clocks it ends before it
+// begins. It is reported, also after a restart.
+func TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer(t *testing.T) {
+	r := newRig(t)
+	a, b := r.host(&ingesttest.Host{V1: true}), r.host(&ingesttest.Host{V1: true, Skew: -20 * time.Second})
+	b.Refuse(true)
+	run := r.start(r.options(a, b))
+	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	r.make(500, time.Second)
+	r.complete()
+	a.Refuse(true)
+	r.source.Make(100, 0)
+	r.source.Forget(0)
+	r.make(100, 0)
+	b.Refuse(false)
+	r.until("the gap is known", func() bool { return run.counter("gaps_total") > 0 })
+	r.complete()
+	run.end()
+	again := r.start(r.options(a, b))
+	r.make(100, 0)
+	r.complete()
+	r.exact(nil)
+	if n := again.counter("gaps_total"); n != 1 || len(r.gaps()) != 1 {
+		t.Errorf("%v gaps are counted after a restart: %+v", n, r.gaps())
+	}
+}
+
 // at is the time of an event on a host with that skew.
 func at(m ingesttest.Made, skew time.Duration) time.Time {
 	return time.UnixMicro(m.US).Add(skew)
