@@ -3,6 +3,7 @@ package ingesttest
 import (
 	"context"
 	"fmt"
+	"maps"
 	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
@@ -30,6 +31,7 @@ type Faults struct {
 	Long      float64 // sends a message of LongBytes
 	LongBytes int
 	JumpAhead int           // at the end of a replay, so many live events overtake it
+	JumpCut   float64       // and with this chance the connection ends right behind them
 	Pause     time.Duration // of a slow message
 }
 
@@ -48,13 +50,14 @@ type Host struct {
 	server  *httptest.Server
 	closing atomic.Bool
 	live    map[*websocket.Conn]bool
+	fired   map[string]int
 	Asked   []string // the cursors of connections, in order
 }
 
 // Start serves until Stop.
 func (h *Host) Start(seed uint64) *Host {
 	h.rng = rand.New(rand.NewPCG(seed, 1))
-	h.live = make(map[*websocket.Conn]bool)
+	h.live, h.fired = make(map[*websocket.Conn]bool), make(map[string]int)
 	mux := http.NewServeMux()
 	if h.V1 {
 		mux.HandleFunc("/subscribe", h.serveV1)
@@ -84,6 +87,35 @@ func (h *Host) Set(f Faults) {
 	h.faults = f
 }
 
+// The names under which Fired counts what has gone wrong.
+const (
+	Cut       = "cut"
+	Close     = "close code"
+	Again     = "sent again"
+	Garbage   = "garbage"
+	Slow      = "slow frame"
+	Silent    = "silent"
+	Dead      = "dead"
+	Strangers = "stranger"
+	Long      = "too long"
+	Jump      = "live overtakes replay"
+	JumpCut   = "cut behind the live events"
+	TooOld    = "cursor too old" // refused, or moved in silence or with a notice
+)
+
+// Fired returns how often each fault has happened so far.
+func (h *Host) Fired() map[string]int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return maps.Clone(h.fired)
+}
+
+func (h *Host) happened(fault string) {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.fired[fault]++
+}
+
 // Refuse turns all away with 503, or no longer.
 func (h *Host) Refuse(on bool) {
 	h.mu.Lock()
@@ -101,6 +133,13 @@ func (h *Host) Drop() {
 	for conn := range h.live {
 		_ = conn.CloseNow()
 	}
+}
+
+// Live returns how many connections stand.
+func (h *Host) Live() int {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	return len(h.live)
 }
 
 // Connections returns the cursors that were asked for so far.
@@ -127,7 +166,11 @@ func (h *Host) serveV1(w http.ResponseWriter, r *http.Request) {
 	}
 	from := h.Source.tip()
 	if us, err := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64); err == nil {
-		from = h.Source.at(us - h.Skew.Microseconds()) // one too old begins silently at the first
+		us -= h.Skew.Microseconds()
+		from = h.Source.at(us) // one too old begins silently at the first
+		if floor, floorUS := h.Source.floor(); us < floorUS && floor > 1 {
+			h.happened(TooOld)
+		}
 	}
 	h.serve(w, r, from, h.appendV1, nil)
 }
@@ -149,10 +192,12 @@ func (h *Host) serveV2(w http.ResponseWriter, r *http.Request) {
 		us := asked - h.Skew.Microseconds()
 		from = h.Source.at(us)
 		if us < floorUS && floor > 1 {
+			h.happened(TooOld)
 			notice = fmt.Appendf(nil, `{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#info","name":"OutdatedCursor","message":"starting at seq %d"}}`, from+h.Base)
 		}
 	case asked-h.Base >= tip: // in the future: from now on
 	case asked-h.Base < floor && floor > 1:
+		h.happened(TooOld)
 		w.Header().Set("Content-Type", "application/json")
 		w.WriteHeader(http.StatusBadRequest)
 		fmt.Fprintf(w, `{"error":"CursorTooOld","message":"cursor %d below lookback floor %d"}`, asked, floor+h.Base)
@@ -196,9 +241,12 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, write f
 	defer func() { _ = conn.CloseNow() }()
 	h.mu.Lock()
 	h.live[conn] = true
-	seed := h.rng.Uint64()
+	seed, refused := h.rng.Uint64(), h.refuse
 	h.mu.Unlock()
 	defer func() { h.mu.Lock(); delete(h.live, conn); h.mu.Unlock() }()
+	if refused { // while it was being accepted
+		return
+	}
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
 	s := &sending{h: h, conn: conn, write: write, next: from, ahead: map[int64]bool{}, replay: h.Source.tip(), rng: rand.New(rand.NewPCG(seed, 2))}

@@ -63,12 +63,18 @@ func (s *sending) faultsNow() Faults {
 // jump sends the newest events before the rest of the replay, and not again in
 // their place, as a server does whose live tail overtakes its replay.
 func (s *sending) jump(ctx context.Context, f Faults) error {
+	s.h.happened(Jump)
 	newest := s.h.Source.read(s.h.Source.tip()-int64(f.JumpAhead), f.JumpAhead, func() bool { return true })
 	for i := range newest {
 		if err := s.send(ctx, &newest[i]); err != nil {
 			return err
 		}
 		s.ahead[newest[i].Number] = true
+	}
+	if f.JumpCut > 0 && s.rng.Float64() < f.JumpCut {
+		s.h.happened(JumpCut)
+		_ = s.conn.CloseNow()
+		return errEnd
 	}
 	return nil
 }
@@ -79,11 +85,13 @@ func (s *sending) event(ctx context.Context, f Faults, e *Event) error {
 		return err
 	}
 	if f.Again > 0 && len(s.sent) > 0 && s.rng.Float64() < f.Again {
+		s.h.happened(Again)
 		if err := s.send(ctx, &s.sent[s.rng.IntN(len(s.sent))]); err != nil {
 			return err
 		}
 	}
 	if f.Slow > 0 && s.rng.Float64() < f.Slow {
+		s.h.happened(Slow)
 		return s.slowly(ctx, f, e)
 	}
 	if f.Again > 0 {
@@ -98,28 +106,34 @@ func (s *sending) event(ctx context.Context, f Faults, e *Event) error {
 
 // disturb does what has nothing to do with the event.
 func (s *sending) disturb(ctx context.Context, f Faults) error {
-	happens := func(chance float64) bool { return chance > 0 && s.rng.Float64() < chance }
+	happens := func(fault string, chance float64) bool {
+		if chance <= 0 || s.rng.Float64() >= chance {
+			return false
+		}
+		s.h.happened(fault)
+		return true
+	}
 	switch {
-	case happens(f.Cut):
+	case happens(Cut, f.Cut):
 		_ = s.conn.CloseNow()
 		return errEnd
-	case happens(f.Close):
+	case happens(Close, f.Close):
 		codes := []websocket.StatusCode{websocket.StatusGoingAway, websocket.StatusPolicyViolation, websocket.StatusInternalError, 4000}
 		go func() { _ = s.conn.Close(codes[s.rng.IntN(len(codes))], "enough") }()
 		<-ctx.Done()
 		return errEnd
-	case happens(f.Dead):
+	case happens(Dead, f.Dead):
 		s.dead.Store(true)
 		<-ctx.Done()
 		return errEnd
-	case happens(f.Silent):
+	case happens(Silent, f.Silent):
 		<-ctx.Done()
 		return errEnd
-	case happens(f.Garbage):
+	case happens(Garbage, f.Garbage):
 		return s.raw(ctx, [][]byte{[]byte("{"), []byte(`{"did":"x`), []byte("null"), []byte(`[1,2]`), []byte("\xff\xfe"), {}}[s.rng.IntN(6)])
-	case happens(f.Strangers):
+	case happens(Strangers, f.Strangers):
 		return s.send(ctx, &Event{US: time.Now().UnixMicro(), Number: s.next, class: "identity", did: []byte("did:plc:stranger"), inner: []byte(`"did":"did:plc:stranger","seq":1`)})
-	case happens(f.Long):
+	case happens(Long, f.Long):
 		long := make([]byte, f.LongBytes)
 		for i := range long {
 			long[i] = ' '

@@ -128,6 +128,12 @@ func (s *Source) forget(n int) {
 	s.first += int64(n)
 }
 
+// First returns the time of the oldest event that is still there.
+func (s *Source) First() int64 {
+	_, us := s.floor()
+	return us
+}
+
 // Count returns how many events there have been.
 func (s *Source) Count() int64 {
 	s.mu.Lock()

@@ -5,6 +5,7 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -22,13 +23,23 @@ import (
 	"datawriter/worker/stream/streamtest"
 )
 
+var builds string // folder of the program
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	var err error
+	if builds, err = os.MkdirTemp("", "ingest-torture-"); err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
+	code := m.Run()
+	_ = os.RemoveAll(builds)
+	os.Exit(code)
+}
+
 // binary is the program, built once.
 var binary = sync.OnceValues(func() (string, error) {
-	folder, err := os.MkdirTemp("", "ingest-torture")
-	if err != nil {
-		return "", err
-	}
-	path := filepath.Join(folder, "datawriter")
+	path := filepath.Join(builds, "datawriter")
 	out, err := exec.Command("go", "build", "-o", path, "datawriter/worker/cmd/datawriter").CombinedOutput()
 	if err != nil {
 		return "", fmt.Errorf("%w: %s", err, out)
@@ -53,7 +64,7 @@ func newRig(t *testing.T, options ...string) *rig {
 		t.Fatal(err)
 	}
 	r := &rig{t: t, redis: streamtest.Start(t, options...), data: filepath.Join(t.TempDir(), "data"), port: freePort(t), binary: path}
-	if r.log, err = os.Create(filepath.Join(os.TempDir(), "ingest-torture.log")); err != nil {
+	if r.log, err = os.Create(filepath.Join(os.TempDir(), "ingest-torture-"+filepath.Base(t.Name())+".log")); err != nil {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = r.log.Close() })
@@ -118,7 +129,7 @@ func (r *rig) drain(ctx context.Context, length time.Duration) {
 			r.t.Errorf("the drain found a contradiction: %s", out)
 		}
 		select {
-		case <-time.After(time.Second):
+		case <-time.After(min(time.Second, length/4)):
 		case <-ctx.Done():
 		}
 	}
