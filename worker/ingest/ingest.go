@@ -32,6 +32,7 @@ type Ingester struct {
 	session int       // how often it has taken the lanes
 	began   time.Time // the first connection without a position; zero before
 	synced  bool      // the lanes are what Redis holds
+	warned  time.Time // that too much would have to be remembered
 	state   State
 	writer  *writer
 }

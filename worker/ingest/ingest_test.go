@@ -201,6 +201,59 @@ func TestAFullRedisStopsTheReadingAndAnEmptyOneLetsItCatchUp(t *testing.T) {
 	r.noGap()
 }
 
+// TestAClockThatStandsStillCostsNoMemory: nothing grows old, and so nothing would
+// be forgotten. What is, is counted, for it would be stored again.
+func TestAClockThatStandsStillCostsNoMemory(t *testing.T) {
+	r := newRig(t)
+	h := r.host(&ingesttest.Host{V1: true})
+	o := r.options(h)
+	o.Remember, o.Keep, o.Stall = 300, time.Hour, time.Minute
+	run := r.start(o)
+	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	for range 8 {
+		r.make(1000, time.Second)
+		r.complete()
+	}
+	run.end()
+	r.exact(nil)
+	most := 1000.0 + 300*5 // the batch under way, and each stream's
+	if n := run.counter("seen_identities"); n > most {
+		t.Errorf("%v events are remembered, want at most %v", n, most)
+	}
+	if n := run.counter("forgotten_early_total"); n < 8000-2*most {
+		t.Errorf("%v events are counted as forgotten", n)
+	}
+	again := r.start(o)
+	r.until("it has loaded what redis holds", func() bool { return again.counter("state", "live") > 0 || again.counter("connections_total") > 0 })
+	if n := again.counter("seen_identities"); n > most+1000 {
+		t.Errorf("redis holds %v events as remembered", n)
+	}
+}
+
+// TestAnEventOfAnotherCenturyDoesNotKeepAllBehindIt: remembered until its time has
+// passed, it would hold on to everything that came after it.
+func TestAnEventOfAnotherCenturyDoesNotKeepAllBehindIt(t *testing.T) {
+	r := newRig(t)
+	h := r.host(&ingesttest.Host{V1: true})
+	o := r.options(h)
+	o.Keep, o.Settle, o.HostMargin, o.Stall = 100*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, time.Minute
+	run := r.start(o)
+	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	r.make(100, time.Second)
+	r.complete()
+	for _, m := range r.source.Strange(time.Now().AddDate(100, 0, 0).UnixMicro()) {
+		r.made[m.Key]++
+	}
+	r.make(5000, 0)
+	r.complete()
+	r.until("the rest is forgotten", func() bool {
+		r.make(1, 0)
+		return run.counter("seen_identities") < 500
+	})
+	r.complete()
+	r.exact(nil)
+}
+
 func TestASecondIngestStandsByAndTakesOver(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V1: true, V2: true})

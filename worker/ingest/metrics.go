@@ -38,6 +38,7 @@ type metrics struct {
 	position   prometheus.Gauge
 	lag        prometheus.Gauge
 	seen       prometheus.Gauge
+	forgotten  prometheus.Counter
 	memory     prometheus.Gauge
 	gaps       prometheus.Counter
 	gapSeconds prometheus.Counter
@@ -71,6 +72,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		position:   prometheus.NewGauge(gauge("position_timestamp_seconds", "The time in the source up to which everything is stored.")),
 		lag:        prometheus.NewGauge(gauge("lag_seconds", "How old the newest event was when it came.")),
 		seen:       prometheus.NewGauge(gauge("seen_identities", "Events remembered so that they are not added twice.")),
+		forgotten:  prometheus.NewCounter(counter("forgotten_early_total", "Events forgotten because too many would have to be remembered: come again, they are added again.")),
 		memory:     prometheus.NewGauge(gauge("redis_memory_ratio", "Share of its memory that Redis uses, as the ingest sees it.")),
 		gaps:       prometheus.NewCounter(counter("gaps_total", "Gaps in the source, since the state folder began.")),
 		gapSeconds: prometheus.NewCounter(counter("gap_seconds_total", "Length of these gaps.")),
@@ -79,7 +81,7 @@ func newMetrics(to prometheus.Registerer) *metrics {
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}}),
 	}
 	to.MustRegister(m.received, m.added, m.duplicates, m.bytes, m.connects, m.ends, m.state, m.lastEvent, m.position,
-		m.lag, m.seen, m.memory, m.gaps, m.gapSeconds, m.lastGap, m.feed)
+		m.lag, m.seen, m.forgotten, m.memory, m.gaps, m.gapSeconds, m.lastGap, m.feed)
 	m.names = names
 	return m
 }

@@ -48,6 +48,7 @@ type Options struct {
 	Grace      time.Duration // after which a connection that shows nothing known has a gap before it
 	HostMargin time.Duration // how far to rewind on another host, whose clock is another
 	Keep       time.Duration // of event time for which identities are remembered at least
+	Remember   int           // but not more of one stream, and those of a batch
 	Standby    time.Duration // after which another process that is silent counts as dead
 	FirstPause time.Duration // between attempts to connect
 	Redis      time.Duration // between attempts to reach Redis
@@ -58,6 +59,11 @@ var ErrUsage = errors.New("invalid options")
 
 // alsoLimit is the length to which streams are cut that nobody drains.
 const alsoLimit = 500_000
+
+// maxSeen is how many events of a stream are remembered at most, in some 70 MB.
+// The network at its peak fills a tenth of it in the time that is kept; a source
+// whose clock stands still, or leaps, would fill any.
+const maxSeen = 1_000_000
 
 func (o Options) completed() (Options, error) {
 	if len(o.Hosts) == 0 {
@@ -98,6 +104,9 @@ func (o *Options) defaults() {
 		if *d.of <= 0 {
 			*d.of = d.default_
 		}
+	}
+	if o.Remember <= 0 {
+		o.Remember = maxSeen
 	}
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = event.MaxEventBytes

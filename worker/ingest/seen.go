@@ -111,20 +111,29 @@ func (s *seen) keep(b blob) {
 	}
 }
 
-// forget drops the oldest blobs whose events are all older than us, but never
-// more than a command should touch, and returns how many.
-func (s *seen) forget(us int64) int {
+// forget drops the oldest blobs whose events are all older than us, and more
+// where more than most events would be left, but never more than a command
+// should touch. It returns how many blobs, and how many events in those that are
+// not old: should these come again, they are taken for new.
+func (s *seen) forget(us int64, most int) (blobs, early int) {
 	n := 0
-	for n < len(s.blobs) && n < maxForget && s.blobs[n].newest < us {
+	for n < len(s.blobs) && n < maxForget {
+		old := s.blobs[n].newest < us
+		if !old && len(s.connections) <= most {
+			break
+		}
 		for _, id := range s.blobs[n].ids {
 			delete(s.connections, id)
+		}
+		if !old {
+			early += len(s.blobs[n].ids)
 		}
 		n++
 	}
 	if n > 0 {
 		s.blobs = append(s.blobs[:0:0], s.blobs[n:]...) // so that what is dropped is free
 	}
-	return n
+	return n, early
 }
 
 const maxForget = 1000

@@ -50,7 +50,11 @@ func (g *Ingester) commit(ctx context.Context, b *batch, connection int64) (*bat
 		return nil, err
 	}
 	low := earliest(g.lanes)
-	steps := b.steps(g.lanes, connection, low.TimeUS-g.opts.Keep.Microseconds())
+	// Remembered until its time has passed, an event of another century would
+	// hold on to all behind it.
+	latest := time.Now().Add(g.opts.HostMargin).UnixMicro()
+	steps, early := b.steps(g.lanes, connection, low.TimeUS-g.opts.Keep.Microseconds(), latest, g.opts.Remember)
+	g.forgot(early)
 	g.metrics.seen.Set(float64(g.remembered()))
 	next := w.free
 	next.reset()
@@ -77,6 +81,20 @@ func (w *writer) write(ctx context.Context, b *batch, steps []stream.IntakeBatch
 	}
 	g.metrics.position.Set(float64(low.TimeUS) / 1e6)
 	return nil
+}
+
+// forgot counts events that had to be forgotten too early, and says so once a
+// minute.
+func (g *Ingester) forgot(events int) {
+	if events == 0 {
+		return
+	}
+	g.metrics.forgotten.Add(float64(events))
+	if now := time.Now(); now.Sub(g.warned) > time.Minute {
+		g.warned = now
+		g.opts.Log.Error("more events would have to be remembered than there may be: should the oldest come again, they are stored again",
+			zap.Int("most", g.opts.Remember), zap.Time("position", earliest(g.lanes).time()))
+	}
 }
 
 // memory hears of every look at Redis's memory.

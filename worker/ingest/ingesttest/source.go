@@ -62,6 +62,18 @@ func (s *Source) Make(n int, over time.Duration) []Made {
 	return made
 }
 
+// Strange appends one event of each kind with a time of its own; those that
+// follow have times as before. at does not find what stands behind it.
+func (s *Source) Strange(us int64) (made []Made) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, kind := range event.Kinds() {
+		made = append(made, Made{s.append(s.made.Append(nil, kind, us), us), us})
+	}
+	s.grown.Broadcast()
+	return made
+}
+
 // Made is what a test keeps of an event: what identifies it, and its time in the
 // source in microseconds.
 type Made struct {
