@@ -94,14 +94,20 @@ func appendStrongRef(dst []byte, name string, uri, cid Text) []byte {
 }
 
 // appendName appends a member's name, which needs no escapes, and the comma
-// before it unless the object has just been opened.
+// before it.
 func appendName(dst []byte, name string) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	dst = append(dst, '"')
+	dst = append(appendComma(dst), '"')
 	dst = append(dst, name...)
 	return append(dst, '"', ':')
+}
+
+// appendComma appends what stands before a member: nothing where the object has
+// just been opened.
+func appendComma(dst []byte) []byte {
+	if dst[len(dst)-1] == '{' {
+		return dst
+	}
+	return append(dst, ',')
 }
 
 // appendString appends a JSON string. Bytes that are not UTF-8, which no

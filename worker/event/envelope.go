@@ -60,13 +60,22 @@ func (r *Envelopes) begin(text []byte) bool {
 	return utf8.Valid(text) && r.peek() == '{'
 }
 
-// commit reads the members of a commit that identify it.
-func (r *Envelopes) commit(e *Envelope) {
+// enter opens an object and returns true, or skips any other value.
+func (r *Envelopes) enter() bool {
 	if r.peek() != '{' {
 		r.skip()
+		return false
+	}
+	r.open()
+	return true
+}
+
+// commit reads the members of a commit that identify it.
+func (r *Envelopes) commit(e *Envelope) {
+	if !r.enter() {
 		return
 	}
-	for r.open(); r.nextMember(); {
+	for r.nextMember() {
 		if field := e.commitField(r.key); field != nil {
 			*field = r.word()
 			continue

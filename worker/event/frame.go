@@ -58,13 +58,12 @@ func (r *Envelopes) ReadFrame(text []byte) (f Frame, ok bool) {
 
 // payload reads the message inside a frame.
 func (r *Envelopes) payload(f *Frame) bool {
-	if r.peek() != '{' {
-		r.skip()
+	if !r.enter() {
 		return false
 	}
 	var p payload
 	e := &f.Event
-	for r.open(); r.nextMember(); {
+	for r.nextMember() {
 		switch string(r.key) {
 		case "$type":
 			e.Class = fragment(r.word())
@@ -138,10 +137,7 @@ func (r *Envelopes) build(e *Envelope, p *payload) []byte {
 
 // appendQuotedName appends a name that came from outside.
 func appendQuotedName(dst, name []byte) []byte {
-	if dst[len(dst)-1] != '{' {
-		dst = append(dst, ',')
-	}
-	return append(appendString(dst, name), ':')
+	return append(appendString(appendComma(dst), name), ':')
 }
 
 // fragment returns what stands behind the # of a type's name.

@@ -235,15 +235,18 @@ func (l *link) cut(ctx context.Context) error {
 
 // clock flushes what came slowly, writes the position when nothing came, and
 // notices silence.
-func (l *link) clock(ctx context.Context) error {
-	tick := time.NewTicker(flushEvery)
+func (l *link) clock(ctx context.Context) error { return every(ctx, flushEvery, l.tick) }
+
+// every calls do again and again until it fails or ctx ends.
+func every(ctx context.Context, interval time.Duration, do func(context.Context) error) error {
+	tick := time.NewTicker(interval)
 	defer tick.Stop()
 	for {
 		select {
 		case <-ctx.Done():
 			return nil
 		case <-tick.C:
-			if err := l.tick(ctx); err != nil {
+			if err := do(ctx); err != nil {
 				return err
 			}
 		}
@@ -266,22 +269,16 @@ func (l *link) tick(ctx context.Context) error {
 }
 
 // ping finds out that the other side is gone although the connection stands.
-func (l *link) ping(ctx context.Context) error {
-	tick := time.NewTicker(pingEvery)
-	defer tick.Stop()
-	for {
-		select {
-		case <-ctx.Done():
-			return nil
-		case <-tick.C:
-		}
-		heard, reading := l.heard.Load(), l.reading.Load()
-		limited, cancel := context.WithTimeout(ctx, pongWithin)
-		err := l.conn.Ping(limited)
-		cancel()
-		// A pong is only seen by a reader: it proves nothing while we do not read.
-		if err != nil && ctx.Err() == nil && reading && l.reading.Load() && l.heard.Load() == heard {
-			return fmt.Errorf("%w: %w", errNoPong, err)
-		}
+func (l *link) ping(ctx context.Context) error { return every(ctx, pingEvery, l.pong) }
+
+func (l *link) pong(ctx context.Context) error {
+	heard, reading := l.heard.Load(), l.reading.Load()
+	limited, cancel := context.WithTimeout(ctx, pongWithin)
+	defer cancel()
+	err := l.conn.Ping(limited)
+	// A pong is only seen by a reader: it proves nothing while we do not read.
+	if err != nil && ctx.Err() == nil && reading && l.reading.Load() && l.heard.Load() == heard {
+		return fmt.Errorf("%w: %w", errNoPong, err)
 	}
+	return nil
 }
