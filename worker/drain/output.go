@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"datawriter/worker/account"
 	"datawriter/worker/event"
@@ -83,6 +84,9 @@ func (o *output) publish(ctx context.Context) error {
 	if err := o.rows.seal(ctx, o, meta); err != nil {
 		return err
 	}
+	if err := o.overtaken(ctx); err != nil {
+		return err
+	}
 	if fault.RejectsLast.Is() {
 		if err := o.rows.publish(o, meta.Part, false); err != nil {
 			return err
@@ -100,6 +104,21 @@ func (o *output) publish(ctx context.Context) error {
 	}
 	o.count(meta)
 	return nil
+}
+
+// overtaken returns sink.ErrExists when another run has published this part while
+// this one slept: where Redis has lost the rejects meanwhile, that part does not
+// know them, and they must not be published beside it.
+func (o *output) overtaken(ctx context.Context) error {
+	if o.rejects.count == 0 {
+		return nil // the part's own name decides
+	}
+	number := o.a.published.next
+	names, err := sink.Published(ctx, o.a.sink, o.a.cfg.Layout, o.a.name(number, false))
+	if err == nil && slices.ContainsFunc(names, func(n sink.Name) bool { return n.Part == number && !n.Rejects }) {
+		err = sink.ErrExists
+	}
+	return err
 }
 
 func (o *output) meta() part.Meta {

@@ -164,6 +164,20 @@ var specials = []trial{
 		s.excuse("foreign trim")
 		s.lossy().finish(nil)
 	}},
+	{"a run that slept finds its window drained without the rejects that it has", func(w *world) {
+		s := w.scene().lossy()
+		s.produce()
+		p := s.hold("part.synced#1=stop")
+		for _, k := range event.Kinds() {
+			s.redis.do("XTRIM", s.stream(k), "MINID", s.win.EndMS())
+		}
+		s.excuse("foreign trim")
+		s.drain(exitDrained, s.win)
+		p.signal(syscall.SIGCONT)
+		s.wait(p)
+		s.finish(nil)
+		s.verified()
+	}},
 	{"a lease that its holder cannot give back is no obstacle, whatever the clock does", func(w *world) {
 		s := w.scene()
 		s.produce()
