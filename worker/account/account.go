@@ -63,6 +63,8 @@ type State struct {
 	Newest  uint64          `json:"newest"`  // the end of the youngest window that was drained, in milliseconds
 	Shaken  bool            `json:"shaken"`  // the count may have gone back, or the base be too high: a negative difference says nothing
 	Renewed bool            `json:"renewed"` // the group was gone, perhaps with its stream
+	Back    int64           `json:"back"`    // how far the count went back when the stream was deleted or evicted under this server
+	Undone  int64           `json:"undone"`  // how much of that a restart since may have undone, with the tail of the file: as much more says nothing
 	Lost    map[Class]int64 `json:"lost"`    // ever
 	Pending []Loss          `json:"pending"` // not reported yet
 	Numbers Sequence        `json:"numbers"` // of the producer, where it gives any
@@ -82,7 +84,7 @@ func (s *State) Begin(l Look, files Files) error {
 	case gone:
 		return s.wentBack(l, files)
 	case l.RunID != s.RunID:
-		s.Shaken = true
+		s.Shaken, s.Undone, s.Back = true, s.Back, 0
 	}
 	s.Renewed = s.Renewed || !l.Grouped
 	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
@@ -110,9 +112,11 @@ func (s *State) wentBack(l Look, files Files) error {
 	if err != nil {
 		return err
 	}
-	filed := total(parts)
+	filed, open, back := total(parts), l.Length, max(s.Back, s.Added-l.Added)
 	switch {
 	case l.RunID != s.RunID:
+		open = min(open, max(0, l.Added-s.Base-filed)) // what was settled since may be there again
+		back = 0
 		if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 			s.lose(RolledBack, n)
 		}
@@ -123,8 +127,8 @@ func (s *State) wentBack(l Look, files Files) error {
 			s.lose(Deleted, n)
 		}
 	}
-	s.Filed, s.Shaken, s.Renewed = filed, true, false
-	s.remember(l, l.Length)
+	s.Filed, s.Shaken, s.Renewed, s.Back = filed, true, false, back
+	s.remember(l, open)
 	return nil
 }
 
@@ -173,8 +177,8 @@ func (s *State) missing(l Look, filed int64) int64 { return l.Added - s.Base - f
 func (s *State) balance(l Look, filed int64) {
 	missing := s.missing(l, filed)
 	switch {
-	case missing > 0:
-		s.lose(Trimmed, missing)
+	case missing > s.Undone:
+		s.lose(Trimmed, missing-s.Undone)
 	case missing < 0 && s.Renewed && !s.Shaken: // it was deleted, and has counted beyond the last look since
 		class := Deleted
 		if l.Evicted > s.Evicted {
@@ -185,7 +189,7 @@ func (s *State) balance(l Look, filed int64) {
 		}
 	}
 	s.Base += missing
-	s.Filed, s.Shaken, s.Renewed = filed, false, false
+	s.Filed, s.Shaken, s.Renewed, s.Undone = filed, false, false, 0
 }
 
 // gone returns how much of what was open at the last look went with its stream:

@@ -133,6 +133,16 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.look.Length -= 52 // settled
 			s.window(5, 0)
 		},
+		"an eviction of nothing that a restart undoes, with what was settled before": func(s *stream) {
+			s.window(50, 0)
+			s.look.Added, s.look.Exists, s.look.Grouped = 0, false, false
+			s.begin()
+			s.close(0)
+			s.look.RunID, s.look.Added, s.look.Length = "b", 54, 4
+			s.begin()
+			s.file(4)
+			s.close(4)
+		},
 		"a restart that loses nothing": func(s *stream) { s.window(50, 5); s.look.RunID = "b"; s.window(5, 0) },
 		"a restart that brings settled entries back": func(s *stream) {
 			s.window(50, 5)
@@ -172,6 +182,14 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.begin()
 			s.file(3)
 			s.look = account.Look{RunID: "a", Exists: true}
+			s.window(60, 0)
+		},
+		"a restart that brings settled entries back, and a stream that is deleted then": func(s *stream) {
+			s.window(50, 0)
+			s.look.RunID, s.look.Added, s.look.Length = "b", 48, 30
+			s.begin()
+			s.look = account.Look{RunID: "b"}
+			s.begin()
 			s.window(60, 0)
 		},
 		"an account that is not closed, because a newer window is filed, and a stream that is deleted then": func(s *stream) {
