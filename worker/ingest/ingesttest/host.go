@@ -49,7 +49,7 @@ type Host struct {
 	rng     *rand.Rand
 	server  *httptest.Server
 	closing atomic.Bool
-	live    map[*websocket.Conn]bool
+	live    map[*websocket.Conn]*sending
 	fired   map[string]int
 	Asked   []string // the cursors of connections, in order
 }
@@ -57,7 +57,7 @@ type Host struct {
 // Start serves until Stop.
 func (h *Host) Start(seed uint64) *Host {
 	h.rng = rand.New(rand.NewPCG(seed, 1))
-	h.live, h.fired = make(map[*websocket.Conn]bool), make(map[string]int)
+	h.live, h.fired = make(map[*websocket.Conn]*sending), make(map[string]int)
 	mux := http.NewServeMux()
 	if h.V1 {
 		mux.HandleFunc("/subscribe", h.serveV1)
@@ -130,16 +130,23 @@ func (h *Host) Refuse(on bool) {
 func (h *Host) Drop() {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	for conn := range h.live {
+	for conn, s := range h.live {
 		_ = conn.CloseNow()
+		s.cancel() // one that plays dead does not hear of it
 	}
 }
 
-// Live returns how many connections stand.
-func (h *Host) Live() int {
+// Live returns how many connections stand, without those that play dead: they
+// do not notice that the other side has left.
+func (h *Host) Live() (n int) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
-	return len(h.live)
+	for _, s := range h.live {
+		if !s.dead.Load() {
+			n++
+		}
+	}
+	return n
 }
 
 // Connections returns the cursors that were asked for so far.
@@ -239,17 +246,18 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, write f
 		return
 	}
 	defer func() { _ = conn.CloseNow() }()
+	ctx, cancel := context.WithCancel(r.Context())
+	defer cancel()
+	s := &sending{h: h, conn: conn, cancel: cancel, write: write, next: from, ahead: map[int64]bool{}, replay: h.Source.tip()}
 	h.mu.Lock()
-	h.live[conn] = true
-	seed, refused := h.rng.Uint64(), h.refuse
+	h.live[conn] = s
+	s.rng = rand.New(rand.NewPCG(h.rng.Uint64(), 2))
+	refused := h.refuse
 	h.mu.Unlock()
 	defer func() { h.mu.Lock(); delete(h.live, conn); h.mu.Unlock() }()
 	if refused { // while it was being accepted
 		return
 	}
-	ctx, cancel := context.WithCancel(r.Context())
-	defer cancel()
-	s := &sending{h: h, conn: conn, write: write, next: from, ahead: map[int64]bool{}, replay: h.Source.tip(), rng: rand.New(rand.NewPCG(seed, 2))}
 	go func() { // reads pings and the end, but for a host that plays dead
 		for {
 			if s.dead.Load() {

@@ -14,6 +14,7 @@ import (
 type sending struct {
 	h      *Host
 	conn   *websocket.Conn
+	cancel context.CancelFunc
 	write  func([]byte, *Event) []byte
 	next   int64 // number to send
 	replay int64 // below it are events that were there when it began
