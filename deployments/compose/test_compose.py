@@ -129,7 +129,7 @@ def test_a_user_of_redis_does_its_work_and_no_more(stack, user, may, may_not):
 def test_no_secret_is_seen_from_outside(stack):
     secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
                if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_", "slack_"))}
-    assert len(secrets) == 13
+    assert len(secrets) == 14
     places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
               "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
     for image in OURS:
