@@ -84,7 +84,7 @@ func (s *State) Begin(l Look, files Files) error {
 	case gone:
 		return s.wentBack(l, files)
 	case l.RunID != s.RunID:
-		s.Shaken, s.Undone, s.Back = true, s.Back, 0
+		s.Shaken, s.Undone, s.Back = true, s.Undone+s.Back, 0
 	}
 	s.Renewed = s.Renewed || !l.Grouped
 	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
@@ -116,7 +116,7 @@ func (s *State) wentBack(l Look, files Files) error {
 	switch {
 	case l.RunID != s.RunID:
 		open = min(open, max(0, l.Added-s.Base-filed)) // what was settled since may be there again
-		back = 0
+		s.Undone, back = s.Undone+s.Back, 0
 		if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 			s.lose(RolledBack, n)
 		}

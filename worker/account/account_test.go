@@ -140,6 +140,8 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.close(0)
 			s.look.RunID, s.look.Added, s.look.Length = "b", 54, 4
 			s.begin()
+			s.look.RunID = "c" // before that run came to its end
+			s.begin()
 			s.file(4)
 			s.close(4)
 		},
