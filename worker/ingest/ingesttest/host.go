@@ -30,7 +30,7 @@ type Faults struct {
 	Strangers float64 // sends an event that nobody asked for
 	Long      float64 // sends a message of LongBytes
 	LongBytes int
-	JumpAhead int           // at the end of a replay, so many live events overtake it
+	JumpAhead int           // at the end of a replay, up to so many live events overtake it
 	JumpCut   float64       // and with this chance the connection ends right behind them
 	Pause     time.Duration // of a slow message
 }

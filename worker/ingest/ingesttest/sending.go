@@ -19,7 +19,8 @@ type sending struct {
 	next   int64 // number to send
 	replay int64 // below it are events that were there when it began
 	sent   []Event
-	ahead  map[int64]bool // sent before their turn
+	leap   int            // how many are sent before their turn
+	ahead  map[int64]bool // those
 	rng    *rand.Rand
 	buffer []byte
 	dead   atomic.Bool
@@ -33,7 +34,10 @@ const lately = 500
 func (s *sending) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		f := s.faultsNow()
-		if f.JumpAhead > 0 && s.next < s.replay && s.replay-s.next < int64(2*f.JumpAhead) {
+		if f.JumpAhead > 0 && s.leap == 0 {
+			s.leap = 1 + s.rng.IntN(f.JumpAhead)
+		}
+		if f.JumpAhead > 0 && s.next < s.replay && s.replay-s.next < int64(2*s.leap) {
 			if s.jump(ctx, f) != nil {
 				return
 			}
@@ -65,7 +69,7 @@ func (s *sending) faultsNow() Faults {
 // their place, as a server does whose live tail overtakes its replay.
 func (s *sending) jump(ctx context.Context, f Faults) error {
 	s.h.happened(Jump)
-	newest := s.h.Source.read(s.h.Source.tip()-int64(f.JumpAhead), f.JumpAhead, func() bool { return true })
+	newest := s.h.Source.read(s.h.Source.tip()-int64(s.leap), s.leap, func() bool { return true })
 	for i := range newest {
 		if err := s.send(ctx, &newest[i]); err != nil {
 			return err

@@ -32,7 +32,7 @@ func newPlan(share int) plan {
 		seed: *seed, events: *events / 2, kills: (*kills + share) / 2, stall: time.Second, window: time.Second, calm: 50 * time.Millisecond,
 		noise: ingesttest.Faults{
 			Again: 0.01, Garbage: 0.001, Slow: 0.001, Strangers: 0.005, Long: 0.001, LongBytes: 1 << 17,
-			JumpAhead: 1000, JumpCut: 0.3, Pause: time.Millisecond,
+			JumpAhead: 400, JumpCut: 0.5, Pause: time.Millisecond,
 		},
 	}
 	weight := float64(*events) / million
@@ -44,7 +44,7 @@ func newPlan(share int) plan {
 	}
 	if weight > 0.1 {
 		p.stall, p.window, p.calm = 2*time.Second, 10*time.Second, 14*time.Second
-		p.noise.Cut, p.noise.Close = 0.00001, 0.00001
+		p.noise.Cut, p.noise.Close, p.noise.JumpAhead = 0.00001, 0.00001, 1000
 	}
 	return p
 }
