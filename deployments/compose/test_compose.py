@@ -42,9 +42,10 @@ def test_one_command_brings_everything_up(stack):
 
 
 def test_prefect_plans_and_runs(stack):
-    runs = stack.prefect("/flow_runs/filter", {"deployments": {"name": {"any_": ["drain-window"]}}})
-    assert any(run["state_type"] == "SCHEDULED" for run in runs)
-    assert any(run["state_type"] == "COMPLETED" for run in runs)
+    def states() -> set[str]:
+        return {run["state_type"] for run in stack.prefect("/flow_runs/filter", {"deployments": {"name": {"any_": ["drain-window"]}}})}
+    assert "SCHEDULED" in states()
+    wait_for("a run that completed", lambda: "COMPLETED" in states())  # its files come before its end
     with_page = stack.sh("curl", "-sf", f"http://127.0.0.1:{KNOBS['PREFECT_PORT']}/")
     assert "<html" in with_page.lower()
 
