@@ -43,6 +43,11 @@ func (a *attempt) settle(ctx context.Context) error {
 		return err
 	}
 	a.total.Vanished += int64(vanished)
+	// A window that holds no entries any more is not drained again, but a loss of
+	// power may have brought back what was pending of it.
+	if _, err := a.stream.SweepPending(ctx, a.server.RunID, 0, a.window.StartMS()); err != nil {
+		return err
+	}
 	a.cfg.Faults.At(fault.Swept)
 	return a.stream.Realign(ctx, a.server.RunID, a.window.EndMS())
 }

@@ -164,6 +164,17 @@ var specials = []trial{
 		s.excuse("foreign trim")
 		s.lossy().finish(nil)
 	}},
+	{"what is pending of an older window goes, when its entries are gone", func(w *world) {
+		s := w.scene().lossy()
+		s.produce()
+		s.kill("claimed#4=kill")
+		for _, k := range event.Kinds() {
+			s.redis.do("XTRIM", s.stream(k), "MINID", s.win.EndMS())
+		}
+		s.excuse("foreign trim")
+		s.drain(exitDrained, s.win.Next())
+		s.check(s.win.Next().Next())
+	}},
 	{"a run that slept finds its window drained without the rejects that it has", func(w *world) {
 		s := w.scene().lossy()
 		s.produce()
