@@ -27,10 +27,11 @@ func (i identity) String() string { return fmt.Sprintf("%s %s (%016x)", i.kind, 
 
 // entry is what the journal knows of one entry that was sent.
 type entry struct {
-	acked   bool // Redis said so, or was seen to hold it
-	excused bool // Redis lost it by itself
-	event   []byte
-	number  int64 // that the producer gave it; 0 is none
+	acked    bool // Redis said so, or was seen to hold it
+	excused  bool // Redis lost it by itself
+	returned bool // and brought it back, when it lost in turn the command that had taken it
+	event    []byte
+	number   int64 // that the producer gave it; 0 is none
 }
 
 // journal is the oracle: every entry that was ever sent, kept outside Redis.
@@ -64,6 +65,7 @@ func (j *journal) seen(i identity) bool {
 	defer j.mu.Unlock()
 	e, ok := j.entries[i]
 	if ok {
+		e.returned = e.returned || e.excused
 		e.acked, e.excused = true, false
 	}
 	return ok
