@@ -9,7 +9,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"time"
 )
 
@@ -45,7 +44,11 @@ func (v variant) measure(ctx context.Context, s *stage) (sample, error) {
 	var stderr, stdout strings.Builder
 	c.Stdout, c.Stderr = &stdout, &stderr
 	start := time.Now()
-	if err := c.Run(); err != nil {
+	if err := c.Start(); err != nil {
+		return sample{}, fmt.Errorf("%s: %w", v.Name, err)
+	}
+	peak := watchMemory(c.Process.Pid)
+	if err := c.Wait(); err != nil {
 		return sample{}, fmt.Errorf("%s: %w\n%s", v.Name, err, stderr.String())
 	}
 	took := time.Since(start)
@@ -53,16 +56,39 @@ func (v variant) measure(ctx context.Context, s *stage) (sample, error) {
 	if err != nil {
 		return sample{}, err
 	}
-	usage := c.ProcessState.SysUsage().(*syscall.Rusage)
 	m := sample{
 		Seconds:  took.Seconds(),
 		CPU:      (c.ProcessState.UserTime() + c.ProcessState.SystemTime()).Seconds(),
 		RedisCPU: after - before,
-		PeakMB:   float64(usage.Maxrss) / 1024,
+		PeakMB:   float64(<-peak) / 1024,
 		Bytes:    treeBytes(data),
 	}
 	m.inner(stdout.String())
 	return m, v.check(ctx, s)
+}
+
+// watchMemory yields the peak of a process's memory in KiB once it has ended, as
+// looked at every few milliseconds. What wait4 says would include this process's
+// own memory, which the child shares until it executes its program.
+func watchMemory(pid int) <-chan int {
+	peak := make(chan int, 1)
+	go func() {
+		most := 0
+		for {
+			text, err := os.ReadFile(fmt.Sprintf("/proc/%d/status", pid))
+			_, after, found := strings.Cut(string(text), "VmHWM:")
+			if err != nil || !found { // it has ended
+				peak <- most
+				return
+			}
+			var now int
+			if _, err := fmt.Sscan(after, &now); err == nil {
+				most = now
+			}
+			time.Sleep(5 * time.Millisecond)
+		}
+	}()
+	return peak
 }
 
 // inner takes over what a child says of the part of its life that counts.
