@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"os"
+	"runtime/debug"
 	"strings"
 	"time"
 
@@ -65,7 +66,15 @@ type runDocument struct {
 	Windows []runlog.Record `json:"windows"`
 }
 
+// memoryLimit is where a drain collects garbage more often rather than grow: a
+// window of 4.5 million events takes hardly more than one of 450,000 then (127 MB),
+// for 3 % more CPU. Entries of megabytes take what they need beyond it.
+const memoryLimit = 144 << 20
+
 func runAction(c *cli.Context) error {
+	if os.Getenv("GOMEMLIMIT") == "" {
+		debug.SetMemoryLimit(memoryLimit)
+	}
 	w, length, err := parseRunWindow(c.String("window"))
 	if err != nil {
 		return err
