@@ -36,7 +36,7 @@ def page(browser, stack):
 def shot(page, name: str) -> None:
     if folder := os.environ.get("SCREENSHOTS"):
         page.wait_for_timeout(1500)  # let charts and lists settle
-        page.screenshot(path=f"{folder}/{name}.png")
+        page.screenshot(path=f"{folder}/prefect-{name}.png")
 
 
 def test_the_run_list_shows_the_windows(stack, page):
