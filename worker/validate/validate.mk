@@ -2,6 +2,8 @@
 
 .PHONY: validate-quick validate-all
 
+test: validate-quick
+
 validate-quick: build redis ## the quick version of every validation step that needs no running stack
 	$(BIN) validate all --quick --redis-server "$$(cat $(CACHE)/redis-server)" --report $(CACHE)/reports
 
