@@ -78,13 +78,16 @@ type Files func() ([]Part, error)
 // with the last one: a count that went back, or a stream that is gone, is a loss
 // of whatever was in no file.
 func (s *State) Begin(l Look, files Files) error {
+	if l.RunID != s.RunID {
+		s.Undone, s.Back = s.Undone+s.Back, 0
+	}
 	switch gone := l.Added < s.Added; {
 	case s.RunID == "":
 		return s.open(l, files)
 	case gone:
 		return s.wentBack(l, files)
 	case l.RunID != s.RunID:
-		s.Shaken, s.Undone, s.Back = true, s.Undone+s.Back, 0
+		s.Shaken = true
 	}
 	s.Renewed = s.Renewed || !l.Grouped
 	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
@@ -112,11 +115,13 @@ func (s *State) wentBack(l Look, files Files) error {
 	if err != nil {
 		return err
 	}
-	filed, open, back := total(parts), l.Length, max(s.Back, s.Added-l.Added)
+	filed, open := total(parts), l.Length
+	if l.RunID == s.RunID {
+		s.Back = max(s.Back, s.Added-l.Added)
+	}
 	switch {
 	case l.RunID != s.RunID:
 		open = min(open, max(0, l.Added-s.Base-filed)) // what was settled since may be there again
-		s.Undone, back = s.Undone+s.Back, 0
 		if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 			s.lose(RolledBack, n)
 		}
@@ -127,7 +132,7 @@ func (s *State) wentBack(l Look, files Files) error {
 			s.lose(Deleted, n)
 		}
 	}
-	s.Filed, s.Shaken, s.Renewed, s.Back = filed, true, false, back
+	s.Filed, s.Shaken, s.Renewed = filed, true, false
 	s.remember(l, open)
 	return nil
 }

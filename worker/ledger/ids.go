@@ -64,6 +64,7 @@ func (l *IDs) Pages(size int, yield func([]event.ID) error) error {
 	return yield(page)
 }
 
+// all yields the IDs in order.
 func (l *IDs) all(yield func(event.ID) bool) {
 	id := event.ID{}
 	for _, rest := range l.blocks[:l.used] {

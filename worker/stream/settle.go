@@ -162,8 +162,9 @@ return #gone
 `)
 
 // SweepPending removes from the pending list what was claimed in [startMS,
-// endMS) and then deleted by somebody else, and returns how many those were:
-// each is an entry that this archive claimed and could not keep.
+// endMS) and is not there any more, and returns how many those were. Of the window
+// that is being drained each is an entry that this archive claimed and could not
+// keep: somebody else deleted it.
 func (s *Stream) SweepPending(ctx context.Context, runID string, startMS, endMS uint64) (int, error) {
 	total := 0
 	for {

@@ -31,4 +31,4 @@ ingest-torture: redis ## a live source of a million events, everything going wro
 
 ingest-soak: redis ## an hour of the live source at 1,500 events a second, with a drain beside it
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(INGEST) 0 -v -run TestAnHour -args -soak 1h
+	$(INGEST) 0 -v -run TestThePeak -args -soak 1h

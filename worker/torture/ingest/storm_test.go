@@ -116,7 +116,7 @@ func (s *storm) run(deck []*fault) (catchUp float64) {
 	return catchUp
 }
 
-// produce makes events at a rate until ctx ends; the last quarter it lets drip.
+// produce makes events at a rate until ctx ends; the last fifth it lets drip.
 func (s *storm) produce(ctx context.Context, rate float64) {
 	tick := time.NewTicker(20 * time.Millisecond)
 	defer tick.Stop()

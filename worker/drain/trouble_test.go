@@ -1,0 +1,182 @@
+package drain_test
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"maps"
+	"os"
+	"slices"
+	"sync"
+	"testing"
+	"time"
+
+	"datawriter/worker/drain"
+	"datawriter/worker/event"
+	"datawriter/worker/sink"
+	"datawriter/worker/stream"
+)
+
+func TestAFullRedisIsDrained(t *testing.T) {
+	r := newRig(t, "--maxmemory-policy", "noeviction")
+	r.addAt(s, s+1)
+	r.do("CONFIG", "SET", "maxmemory", "1")
+	_, err := r.client.Add(context.Background(), []stream.Addition{{Kind: event.Likes, Fields: [][]byte{[]byte("event"), nil}}})
+	if !errors.Is(err, stream.ErrRefused) {
+		t.Fatalf("the fault did not happen: %v", err)
+	}
+	r.drain(win)
+	r.do("CONFIG", "SET", "maxmemory", "0")
+	r.settled()
+}
+
+func TestAbsentRedisIsWorthAnotherTry(t *testing.T) {
+	r := newRig(t)
+	r.server.Kill()
+	_, err := r.drainer().Run(context.Background(), win)
+	if drain.Classify(err) != drain.Unavailable {
+		t.Errorf("got %v, class %q", err, drain.Classify(err))
+	}
+}
+
+func TestRedisThatRestartsBetweenReadAndSettleIsNotSettled(t *testing.T) {
+	r := newRig(t, "--appendonly", "yes", "--appendfsync", "always")
+	r.cfg.Attempts = 5
+	r.addAt(s, s+1)
+	restarted := make(chan struct{}) // with another run_id
+	go func() {
+		defer close(restarted)
+		for len(r.publishedLikes()) == 0 {
+			time.Sleep(time.Millisecond)
+		}
+		r.server.Restart()
+	}()
+	_, err := r.drainer().Run(context.Background(), win)
+	<-restarted
+	if err != nil {
+		t.Logf("the interrupted run: %v", err)
+		r.drain(win)
+	}
+	if n := len(r.ids(likesPath(0))); n != 2 {
+		t.Errorf("%d entries, want 2", n)
+	}
+	if _, err := os.Stat(r.data + "/" + likesPath(1)); err == nil {
+		t.Error("entries were written twice")
+	}
+	r.settled()
+}
+
+func TestErrorsOfTheDisk(t *testing.T) {
+	for _, file := range []string{"part", "rejects"} {
+		for _, step := range []string{"staged", "written", "synced", "linked", "hardened"} {
+			for _, errno := range []string{"ENOSPC", "EIO"} {
+				spec := file + "." + step + "=" + errno
+				t.Run(spec, func(t *testing.T) {
+					r := newRig(t)
+					r.addAt(s, s+1)
+					r.addRaw(event.ID{MS: s + 2}, "event", "nope")
+					r.cfg.Faults = withFault(t, spec)
+					_, err := r.drainer().Run(context.Background(), win)
+					if drain.Classify(err) != drain.Unavailable {
+						t.Fatalf("got %v, class %q; the fault did not happen or has the wrong class", err, drain.Classify(err))
+					}
+					r.cfg.Faults = nil
+					r.drain(win)
+					r.want("rows", r.ids(likesPath(0)), fmt.Sprintf("%d-0", s), fmt.Sprintf("%d-0", s+1))
+					r.want("rejects", r.ids(rejectsPath(0)), fmt.Sprintf("%d-0", s+2))
+					r.settled()
+					r.noLeftovers()
+				})
+			}
+		}
+	}
+}
+
+// noLeftovers expects that failed attempts removed their temporary files.
+func (r *rig) noLeftovers() {
+	r.Helper()
+	entries, err := os.ReadDir(r.data + "/_tmp")
+	if err != nil || len(entries) > 0 {
+		r.Errorf("temporary files are left: %v %v", entries, err)
+	}
+}
+
+func TestADataFolderThatCannotBeOneIsAConfigurationError(t *testing.T) {
+	r := newRig(t)
+	if err := os.WriteFile(r.data, nil, 0o600); err != nil {
+		t.Fatal(err)
+	}
+	_, err := sink.OpenURL(r.data, nil)
+	if drain.Classify(err) != drain.Configuration {
+		t.Errorf("got %v, class %q", err, drain.Classify(err))
+	}
+}
+
+func TestADamagedPartStopsTheWindowAndLosesNothing(t *testing.T) {
+	for name, damage := range map[string]func(path string) error{
+		"cut off":             func(path string) error { return os.Truncate(path, 100) },
+		"a byte of its pages": func(path string) error { return flip(path, 60) },
+	} {
+		t.Run(name, func(t *testing.T) { damagedPart(t, damage) })
+	}
+}
+
+// flip inverts one byte of a file.
+func flip(path string, at int) error {
+	content, err := os.ReadFile(path)
+	if err != nil {
+		return err
+	}
+	content[at] ^= 0xFF
+	return os.WriteFile(path, content, 0o644)
+}
+
+func damagedPart(t *testing.T, damage func(path string) error) {
+	r := newRig(t)
+	r.addAt(s)
+	r.drain(win)
+	if err := damage(r.data + "/" + likesPath(0)); err != nil {
+		t.Fatal(err)
+	}
+	r.do("DEL", r.client.Name(event.Likes))
+	r.addAt(s+1, e+1)
+	records, err := r.drainer().Run(context.Background(), win.Next())
+	if drain.Classify(err) != drain.Integrity {
+		t.Errorf("got %v, want an integrity violation", err)
+	}
+	if len(records) != 2 || records[1].Status != "drained" {
+		t.Error("a damaged window kept a younger one from being drained")
+	}
+	left, _ := r.left()
+	r.want("left", left, fmt.Sprintf("%d-0", s+1))
+}
+
+func TestRacersWriteEveryEntryOnce(t *testing.T) {
+	for _, racers := range []int{2, 3} {
+		t.Run(fmt.Sprint(racers), func(t *testing.T) {
+			r := newRig(t)
+			var want []string
+			for i := range uint64(500) {
+				r.addAt(s + i)
+				want = append(want, fmt.Sprintf("%d-0", s+i))
+			}
+			errs := make([]error, racers)
+			var all sync.WaitGroup
+			for i := range racers {
+				d := r.drainer()
+				all.Go(func() { _, errs[i] = d.Run(context.Background(), win) })
+			}
+			all.Wait()
+			for _, err := range errs {
+				if class := drain.Classify(err); class != drain.None && class != drain.HeldByOther {
+					t.Errorf("a racer ended with %v", err)
+				}
+			}
+			r.want("part 00", r.ids(likesPath(0)), want...)
+			if len(r.files()) != len(event.Kinds()) {
+				t.Errorf("files: %v", slices.Collect(maps.Keys(r.files())))
+			}
+			r.settled()
+		})
+	}
+}
