@@ -4,7 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"syscall"
+
+	"go.uber.org/zap"
 
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
@@ -32,6 +35,9 @@ func (a *attempt) name(number int, rejects bool) sink.Name {
 // computed later could let two racers publish the same entries under two names.
 func (a *attempt) list(ctx context.Context) error {
 	names, err := sink.Published(ctx, a.sink, a.cfg.Layout, a.name(0, false))
+	if err == nil {
+		names, err = a.withdrawUncounted(ctx, names)
+	}
 	if err != nil {
 		return err
 	}
@@ -49,6 +55,36 @@ func (a *attempt) list(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// withdrawUncounted takes back rejects beside a part that counts none, and returns
+// the other names. A run that slept published them after Redis had lost them and
+// another run had published the part without: two names cannot be linked at once.
+// What Redis still has of them is then read again, like everything unpublished.
+func (a *attempt) withdrawUncounted(ctx context.Context, names []sink.Name) ([]sink.Name, error) {
+	var kept []sink.Name
+	for _, n := range names {
+		counted := true
+		if n.Rejects && slices.Contains(names, a.name(n.Part, false)) {
+			err := a.inspect(ctx, a.name(n.Part, false), func(f *part.File) error {
+				counted = f.Meta().Rejected > 0
+				return nil
+			})
+			if err != nil {
+				return nil, err
+			}
+		}
+		if counted {
+			kept = append(kept, n)
+			continue
+		}
+		path := a.cfg.Layout.Path(n)
+		a.log.Warn("withdraw rejects that their part does not count", zap.String("path", path))
+		if err := a.sink.Withdraw(ctx, path); err != nil {
+			return nil, err
+		}
+	}
+	return kept, nil
 }
 
 // known reports whether an entry is in the ledger, which is read at the first
@@ -90,6 +126,22 @@ func identity(hash uint64) uint64 {
 }
 
 func (a *attempt) loadFile(ctx context.Context, n sink.Name) error {
+	return a.inspect(ctx, n, func(f *part.File) error {
+		if meta := f.Meta(); n.Rejects && n.Part == a.published.next {
+			a.published.orphan = &meta
+		}
+		return f.Identities(func(id event.ID, hash uint64) error {
+			if !a.window.ContainsMS(id.MS) {
+				return fmt.Errorf("%w: %s holds entry %s, which is outside its window", ErrIntegrity, a.cfg.Layout.Path(n), id)
+			}
+			a.published.ledger.Add(id, identity(hash))
+			return nil
+		})
+	})
+}
+
+// inspect opens a published file that must be what its name says.
+func (a *attempt) inspect(ctx context.Context, n sink.Name, look func(*part.File) error) error {
 	path := a.cfg.Layout.Path(n)
 	file, err := a.sink.Open(ctx, path)
 	if err != nil {
@@ -104,17 +156,7 @@ func (a *attempt) loadFile(ctx context.Context, n sink.Name) error {
 	if meta.Kind != n.Kind || meta.Window != n.Window || meta.Part != n.Part || opened.IsRejects() != n.Rejects {
 		return fmt.Errorf("%w: %s says of itself that it is part %d of %s %s", ErrIntegrity, path, meta.Part, meta.Kind, meta.Window)
 	}
-	if n.Rejects && n.Part == a.published.next {
-		a.published.orphan = &meta
-	}
-	err = opened.Identities(func(id event.ID, hash uint64) error {
-		if !a.window.ContainsMS(id.MS) {
-			return fmt.Errorf("%w: %s holds entry %s, which is outside its window", ErrIntegrity, path, id)
-		}
-		a.published.ledger.Add(id, identity(hash))
-		return nil
-	})
-	return damaged(path, err)
+	return damaged(path, look(opened))
 }
 
 // damaged marks what was found while reading a published file as a violation,

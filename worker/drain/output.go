@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"slices"
 
 	"datawriter/worker/account"
 	"datawriter/worker/event"
@@ -84,9 +83,6 @@ func (o *output) publish(ctx context.Context) error {
 	if err := o.rows.seal(ctx, o, meta); err != nil {
 		return err
 	}
-	if err := o.overtaken(ctx); err != nil {
-		return err
-	}
 	if fault.RejectsLast.Is() {
 		if err := o.rows.publish(o, meta.Part, false); err != nil {
 			return err
@@ -104,21 +100,6 @@ func (o *output) publish(ctx context.Context) error {
 	}
 	o.count(meta)
 	return nil
-}
-
-// overtaken returns sink.ErrExists when another run has published this part while
-// this one slept: where Redis has lost the rejects meanwhile, that part does not
-// know them, and they must not be published beside it.
-func (o *output) overtaken(ctx context.Context) error {
-	if o.rejects.count == 0 {
-		return nil // the part's own name decides
-	}
-	number := o.a.published.next
-	names, err := sink.Published(ctx, o.a.sink, o.a.cfg.Layout, o.a.name(number, false))
-	if err == nil && slices.ContainsFunc(names, func(n sink.Name) bool { return n.Part == number && !n.Rejects }) {
-		err = sink.ErrExists
-	}
-	return err
 }
 
 func (o *output) meta() part.Meta {
@@ -147,9 +128,14 @@ func earlier(a, b event.ID) event.ID {
 	return a
 }
 
-// count adds the published round to the report.
+// count adds the published round to the report. Rejects without their part are in
+// no report: they may still be withdrawn.
 func (o *output) count(meta part.Meta) {
 	t := o.a.total
+	if o.rejects.count > 0 {
+		o.rejects.report(o, meta.Part, true)
+	}
+	o.rows.report(o, meta.Part, false)
 	t.Entries += o.rows.count + o.rejects.count
 	t.Rows += o.rows.count
 	t.Rejected += o.rejects.count
@@ -240,9 +226,13 @@ func (f *partFile[R]) publish(o *output, number int, rejects bool) error {
 		return fmt.Errorf("publish %s: %w", path, err)
 	}
 	o.a.hardened[rejects] = true
-	o.a.total.Parts = append(o.a.total.Parts, path)
-	o.a.total.Bytes += f.staged.Size()
 	return nil
+}
+
+func (f *partFile[R]) report(o *output, number int, rejects bool) {
+	t := o.a.total
+	t.Parts = append(t.Parts, o.a.cfg.Layout.Path(o.a.name(number, rejects)))
+	t.Bytes += f.staged.Size()
 }
 
 func (f *partFile[R]) discard() error {

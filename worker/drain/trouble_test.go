@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"maps"
 	"os"
+	"path/filepath"
 	"slices"
 	"sync"
 	"testing"
@@ -149,6 +150,37 @@ func damagedPart(t *testing.T, damage func(path string) error) {
 	}
 	left, _ := r.left()
 	r.want("left", left, fmt.Sprintf("%d-0", s+1))
+}
+
+// Rejects that a run published after it had slept, while Redis lost them and
+// another run published the part without them.
+func TestRejectsThatNoPartCountsAreWithdrawn(t *testing.T) {
+	r := newRig(t)
+	reject := func() { r.addRaw(event.ID{MS: s + 2}, "event", "nope") }
+	reject()
+	r.drain(win)
+	uncounted := r.files()[rejectsPath(0)]
+	if err := os.RemoveAll(r.data); err != nil {
+		t.Fatal(err)
+	}
+	r.do("DEL", r.client.Name(event.Likes))
+	r.drain(win)
+	if err := os.MkdirAll(filepath.Dir(r.data+"/"+rejectsPath(0)), 0o755); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(r.data+"/"+rejectsPath(0), []byte(uncounted), 0o644); err != nil {
+		t.Fatal(err)
+	}
+
+	r.do("DEL", r.client.Name(event.Likes)) // and Redis has them again
+	reject()
+	report := likes(r.drain(win))
+	if _, there := r.files()[rejectsPath(0)]; there {
+		t.Error("rejects stand beside a part that counts none")
+	}
+	r.want("rejects", r.ids(rejectsPath(1)), fmt.Sprintf("%d-0", s+2))
+	r.want("reported", report.Parts, rejectsPath(1), likesPath(1))
+	r.settled()
 }
 
 func TestRacersWriteEveryEntryOnce(t *testing.T) {

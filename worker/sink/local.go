@@ -114,6 +114,17 @@ func (l *local) Harden(_ context.Context, folder string) error {
 	return nil
 }
 
+func (l *local) Withdraw(_ context.Context, name string) error {
+	err := os.Remove(l.path(name))
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return classify("withdraw "+name, err)
+	}
+	if err := l.syncFolder(path.Dir(name)); err != nil {
+		return classify("sync "+path.Dir(name), err)
+	}
+	return nil
+}
+
 // hardenName makes a folder's own name durable, once per process.
 func (l *local) hardenName(folder string) error {
 	l.mu.Lock()

@@ -34,6 +34,9 @@ type Sink interface {
 	Open(ctx context.Context, path string) (File, error)
 	// Harden makes the names in a folder durable, whoever published them.
 	Harden(ctx context.Context, folder string) error
+	// Withdraw takes a published name back, durably; one that is gone already is
+	// no error. It is for rejects that no part counts, never for parts.
+	Withdraw(ctx context.Context, path string) error
 }
 
 // Staged is a file that has no final name yet. It is written by one goroutine.

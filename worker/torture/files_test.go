@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"crypto/sha256"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"os"
@@ -89,6 +90,9 @@ func (r *reader) look(thorough bool) (map[string]*file, error) {
 			return nil
 		}
 		f, err := r.read(path, thorough)
+		if errors.Is(err, fs.ErrNotExist) && isRejects(path) {
+			return nil // whether it may be gone is looked at below
+		}
 		now[path] = f
 		return err
 	})
@@ -97,13 +101,26 @@ func (r *reader) look(thorough bool) (map[string]*file, error) {
 	}
 	for path := range r.seen {
 		if now[path] == nil {
-			if _, err := os.Stat(path); err != nil {
+			if _, err := os.Stat(path); err != nil && !r.withdrawn(path) {
 				return nil, fmt.Errorf("%s was published and is gone", path)
 			}
 		}
 	}
 	return now, nil
 }
+
+// withdrawn reports whether a file that is gone had to go: rejects whose part
+// counts none. It is as if they had never been there.
+func (r *reader) withdrawn(path string) bool {
+	of := r.seen[strings.Replace(path, "/_rejected/", "/", 1)]
+	if !isRejects(path) || of == nil || of.meta.Rejected > 0 {
+		return false
+	}
+	delete(r.seen, path)
+	return true
+}
+
+func isRejects(path string) bool { return strings.Contains(path, "/_rejected/") }
 
 // forget removes a file as a loss of power does.
 func (r *reader) forget(path string) {

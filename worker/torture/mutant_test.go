@@ -27,7 +27,7 @@ var hunters = map[fault.Mutant]string{
 	fault.LateNumber:     "part.synced#1=stop/racer",
 	fault.NoLeftovers:    "claimed#1=kill/rerun",
 	fault.ReadsBeyond:    "go through the group",
-	fault.NotDisturbed:   "listed#1=stop/racer killed",
+	fault.NotDisturbed:   "a reader that dies takes a page",
 	fault.NoContentSync:  "part.hardened#1=kill/power loss",
 	fault.IgnoresIOError: "part.synced#1=EIO/power loss",
 	fault.RejectsLast:    "part.linked#1=kill/rerun",

@@ -177,17 +177,30 @@ var specials = []trial{
 	}},
 	{"a run that slept finds its window drained without the rejects that it has", func(w *world) {
 		s := w.scene().lossy()
-		s.produce()
-		p := s.hold("part.synced#1=stop")
-		for _, k := range event.Kinds() {
-			s.redis.do("XTRIM", s.stream(k), "MINID", s.win.EndMS())
-		}
+		likes := s.producer.spread(event.Likes, s.win, 0, others)
+		likes[others/2].fields = []string{"event", "no JSON"}
+		s.add(likes...)
+		s.next()
+		p := s.hold("rejects.synced#1=stop")
+		s.redis.do("XTRIM", s.stream(event.Likes), "MINID", s.win.EndMS())
 		s.excuse("foreign trim")
-		s.drain(exitDrained, s.win)
-		p.signal(syscall.SIGCONT)
+		s.drain(exitDrained, s.win) // without the rejects
+		p.signal(syscall.SIGCONT)   // publishes them all the same, and sees that it must not
 		s.wait(p)
 		s.finish(nil)
 		s.verified()
+	}},
+	{"a reader that dies takes a page of the group", func(w *world) {
+		s := w.scene()
+		s.add(s.producer.spread(event.Likes, s.win, 0, manyLikes)...)
+		s.next()
+		p := s.hold("claimed#1=stop") // the first page; the other reader takes the second
+		s.kill("claimed#1=kill")
+		p.signal(syscall.SIGCONT)
+		if s.wait(p) == exitDrained {
+			s.check(s.win.Next())
+		}
+		s.finish(nil)
 	}},
 	{"a lease that its holder cannot give back is no obstacle, whatever the clock does", func(w *world) {
 		s := w.scene()

@@ -31,6 +31,7 @@ func Run(t *testing.T, open func(t *testing.T) sink.Sink) {
 		"a listing is complete and ascending":                 listsAscending,
 		"what does not exist is empty or says so":             missing,
 		"names can be hardened at any time":                   hardens,
+		"a name that is withdrawn is free again":              withdraws,
 		"an archive keeps its first shape":                    claims,
 		"published files are found by window, kind and shard": finds,
 		"a walk meets every file once, in order":              walks,
@@ -154,6 +155,21 @@ func hardens(t *testing.T, open func() sink.Sink) {
 		ok(t, s.Harden(ctx, "a/b"))
 	}
 	ok(t, s.Harden(ctx, "."))
+}
+
+func withdraws(t *testing.T, open func() sink.Sink) {
+	s := open()
+	publish(t, s, "a/b.parquet", "first")
+	for range 2 { // a racer may have been faster
+		ok(t, s.Withdraw(ctx, "a/b.parquet"))
+	}
+	if names, err := open().List(ctx, "a"); err != nil || len(names) != 0 {
+		t.Errorf("the folder still lists %v: %v", names, err)
+	}
+	publish(t, s, "a/b.parquet", "second")
+	if got := read(t, open(), "a/b.parquet"); got != "second" {
+		t.Errorf("the file holds %q", got)
+	}
 }
 
 func claims(t *testing.T, open func() sink.Sink) {
