@@ -15,6 +15,7 @@ from prefect.tasks import exponential_backoff
 from pydantic import Field
 
 import binary
+import overdue
 import report
 
 LENGTH = r"^[1-9][0-9]*[smh]$"
@@ -58,7 +59,15 @@ def drain_window(window: Window | None = None, length: Length = "5m", data: str 
     except (WorthRetry, FileNotFoundError) as error:
         return Failed(message=str(error))
     report.publish(window, outcome.document, data)
+    if outcome.code == binary.OK:
+        overdue.end(slots_end(window), {"length": length, "data": data}, {"length": "5m"})
     return state_of(outcome)
+
+
+def slots_end(window: str) -> datetime:
+    """The end of the slots whose runs this one spares: their windows are this one and older, which it drained as well."""
+    start, _, length = window.partition("/")
+    return datetime.fromisoformat(start) + 2 * timedelta(seconds=int(length[:-1]) * UNITS[length[-1]])
 
 
 def window_of(window: str | None, length: str) -> str:

@@ -10,6 +10,7 @@ import time
 from datetime import datetime, timezone
 from pathlib import Path
 from types import SimpleNamespace
+from uuid import uuid4
 
 import pytest
 
@@ -19,6 +20,7 @@ import backfill
 import binary
 import daily_summary
 import drain_window
+import overdue
 import report
 import verify_day
 
@@ -136,6 +138,75 @@ def test_a_missing_binary_fails_with_the_way_out(flow, monkeypatch, tmp_path):
 @pytest.mark.parametrize("code, again", [(75, True), (-signal.SIGKILL, True), (-signal.SIGTERM, False), (0, False), (2, False), (3, False), (4, False)])
 def test_only_exit_75_and_a_killed_child_are_worth_another_try(code, again):
     assert binary.Outcome(code).worth_retry is again
+
+
+@pytest.mark.parametrize("window, end", [
+    ("2026-11-23T10:05Z/5m", "2026-11-23T10:15:00+00:00"),  # the slot of 10:10 drains the window of 10:05
+    ("2026-11-23T10:05:00Z/10s", "2026-11-23T10:05:20+00:00"),
+])
+def test_the_slots_of_older_windows_end_with_the_slot_behind_this_ones(window, end):
+    assert drain_window.slots_end(window) == datetime.fromisoformat(end)
+
+
+@pytest.fixture
+def waiting(monkeypatch):
+    """Runs that wait, by slot and parameters; returns the function that ends some, which returns the slots of those."""
+    def ended(runs: dict[str, dict], before: str, settings: dict) -> list[str]:
+        server = Server(runs)
+        monkeypatch.setattr(overdue, "get_client", lambda sync_client: server)
+        monkeypatch.setattr(overdue, "runtime", SimpleNamespace(deployment=SimpleNamespace(id=str(uuid4())), flow_run=SimpleNamespace(name="this")))
+        overdue.end(at(before), settings, {"length": "5m"})
+        return server.ended
+    return ended
+
+
+class Server:
+    """Stands in for Prefect's client."""
+
+    def __init__(self, runs: dict[str, dict]) -> None:
+        self.runs, self.ended = runs, []
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_) -> None:
+        pass
+
+    def read_flow_runs(self, **_) -> list:
+        return [SimpleNamespace(id=slot, expected_start_time=at(slot), parameters=parameters) for slot, parameters in self.runs.items()]
+
+    def set_flow_run_state(self, run, state) -> None:
+        assert (state.type.value, state.name, state.message) == ("COMPLETED", "Skipped", "Drained by the run this")
+        self.ended.append(run)
+
+
+def at(time_of_day: str) -> datetime:
+    return datetime.fromisoformat(f"2026-11-23T{time_of_day}:00+00:00")
+
+
+def test_runs_that_wait_for_a_drained_window_are_skipped(waiting):
+    runs = {
+        "10:00": {}, "10:05": {"window": None, "length": "5m", "data": None}, "10:10": {},  # as the schedule makes them
+        "10:01": {"window": "2026-11-22T00:00Z"}, "10:02": {"length": "1m"}, "10:03": {"data": "/elsewhere"},
+        "10:15": {},
+    }
+    assert waiting(runs, "10:15", {"length": "5m", "data": None}) == ["10:00", "10:05", "10:10"]
+    assert waiting(runs, "10:15", {"length": "5m", "data": "/elsewhere"}) == ["10:03"]
+
+
+def test_runs_that_cannot_be_skipped_do_not_fail_a_drained_window(waiting, monkeypatch):
+    monkeypatch.setattr(overdue, "get_run_logger", lambda: LOG)
+    monkeypatch.setattr(Server, "read_flow_runs", lambda *_, **__: 1 / 0)
+    assert waiting({"10:00": {}}, "10:15", {}) == []
+
+
+@pytest.mark.parametrize("code, ended", [(0, 1), (3, 0), (4, 0), (75, 0)])
+def test_only_a_drained_window_ends_what_waits_for_it(fake, flow, monkeypatch, code, ended):
+    calls = []
+    monkeypatch.setattr(overdue, "end", lambda *arguments: calls.append(arguments))
+    fake(answer(code, DOCUMENT))
+    flow(data="/data")
+    assert calls == [(at("10:15"), {"length": "5m", "data": "/data"}, {"length": "5m"})] * ended
 
 
 def test_the_artifacts_hold_every_kind_and_the_last_windows(fake, flow, tables, monkeypatch):

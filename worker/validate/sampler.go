@@ -54,7 +54,7 @@ type usage struct {
 // Roles of a stack's processes, by words of their command lines, the first that fits.
 var roles = []struct{ role, words string }{
 	{"redis", "redis-server"}, {"redis", "valkey-server"},
-	{"server", "prefect server start"}, {"server", "uvicorn"}, {"worker", "prefect worker start"}, {"flow", "prefect.engine"},
+	{"server", "prefect/server.py"}, {"worker", "prefect worker start"}, {"flow", "prefect.engine"},
 	{"drain", "datawriter run"}, {"exporter", "datawriter exporter"}, {"supervisor", "supervisord"},
 }
 

@@ -1,0 +1,47 @@
+"""Ends the runs that wait for their turn although their window is drained.
+
+After an outage one run drains every window that has closed. Without this the run of each of their slots would still
+start, one after the other, to find nothing: some seconds each, for as long as the outage was.
+"""
+
+from datetime import datetime, timezone
+
+from prefect import get_run_logger, runtime
+from prefect.client.orchestration import get_client
+from prefect.client.schemas.filters import DeploymentFilter, FlowRunFilter
+from prefect.client.schemas.objects import FlowRun
+from prefect.states import Completed
+
+# The states of a run that has not begun and that no person has asked to be tried again.
+WAITING = ["Late", "AwaitingConcurrencySlot"]
+
+
+def end(before: datetime, settings: dict, defaults: dict) -> None:
+    """Completes, as Skipped, the waiting runs of this deployment whose slot lies before that moment.
+
+    Only those that name no window and have these settings. One that cannot be ended will run and find nothing.
+    """
+    if not runtime.deployment.id:
+        return  # a flow that a person started as a script has no runs that wait
+    try:
+        _end(before, settings, defaults)
+    except Exception as error:
+        get_run_logger().warning("runs whose window is drained still wait: %s", error)
+
+
+def _end(before: datetime, settings: dict, defaults: dict) -> None:
+    waiting = FlowRunFilter.model_validate({
+        "state": {"name": {"any_": WAITING}},
+        "expected_start_time": {"before_": min(before, datetime.now(timezone.utc)).isoformat()},
+    })
+    ours = DeploymentFilter.model_validate({"id": {"any_": [runtime.deployment.id]}})
+    skipped = Completed(name="Skipped", message=f"Drained by the run {runtime.flow_run.name}")
+    with get_client(sync_client=True) as client:
+        for run in client.read_flow_runs(flow_run_filter=waiting, deployment_filter=ours):
+            if run.expected_start_time < before and _same(run, settings, defaults):
+                client.set_flow_run_state(run.id, skipped)
+
+
+def _same(run: FlowRun, settings: dict, defaults: dict) -> bool:
+    theirs = defaults | run.parameters
+    return not theirs.get("window") and all(theirs.get(name) == value for name, value in settings.items())
