@@ -43,7 +43,7 @@ def main() -> None:
 
 
 def report(stack: Stack, notes: Path) -> None:
-    known, servers = len(lines(notes)), {name: stack.processes(name)[0] for name in ("server start", "worker start")}
+    known, servers = len(lines(notes)), {name: stack.processes(name)[0] for name in ("prefect/server.py", "worker start")}
     before, began = {name: cpu(pid) for name, pid in servers.items()}, time.monotonic()
     wait(lambda: len(lines(notes)) >= known + RUNS, RUNS * SECONDS * 2)
     runs, elapsed = lines(notes)[known:known + RUNS], time.monotonic() - began
