@@ -104,6 +104,35 @@ func TestEventsThatTheServerNoLongerHasAreAGapWithItsBounds(t *testing.T) {
 	}
 }
 
+// TestAConnectionThatEndsBehindAJumpLosesNothing: live events came before the rest
+// of the replay, and then nothing. Where the newest event counted as the position,
+// the next connection would begin behind what never came.
+func TestAConnectionThatEndsBehindAJumpLosesNothing(t *testing.T) {
+	for name, shape := range wires {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
+			run := r.start(r.options(h))
+			r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+			r.make(500, time.Second)
+			r.complete()
+			for jumps := 1; jumps <= 3; jumps++ {
+				h.Refuse(true)
+				h.Drop()
+				r.make(3000, time.Minute)
+				h.Set(ingesttest.Faults{JumpAhead: 500, JumpCut: 1})
+				h.Refuse(false)
+				r.until("live events jump ahead", func() bool { return h.Fired()[ingesttest.JumpCut] >= jumps })
+				h.Set(ingesttest.Faults{})
+				r.complete()
+			}
+			r.exact(nil)
+			r.noGap()
+		})
+	}
+}
+
 // TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer: by the clocks it ends before it
 // begins. It is reported, also after a restart.
 func TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer(t *testing.T) {
