@@ -9,7 +9,7 @@ from prefect.states import Completed, Failed, State
 from pydantic import Field
 
 import report
-from drain_window import UNITS, Length, WorthRetry, drain, state_of
+from drain_window import Length, WorthRetry, drain, seconds_of, state_of
 
 # A day of five-minute windows and some: more than that is better asked for day by day.
 MAX_WINDOWS = 300
@@ -51,7 +51,7 @@ def backfill(start: Moment, end: Moment, length: Length = "5m", data: str | None
 def windows(start: str, end: str, length: str) -> Iterator[str]:
     """Every window of that length in [start, end), as the binary reads it. ValueError names what does not fit."""
     at, stop = datetime.fromisoformat(start), datetime.fromisoformat(end)
-    step = timedelta(seconds=int(length[:-1]) * UNITS[length[-1]])
+    step = timedelta(seconds=seconds_of(length))
     if at >= stop:
         raise ValueError(f"the range {start} to {end} is empty: its end must come after its start")
     if (stop - at) / step > MAX_WINDOWS:

@@ -32,7 +32,10 @@ class WorthRetry(Exception):
 
 def run_name() -> str:
     parameters = runtime.flow_run.parameters
-    window = window_of(parameters.get("window"), parameters.get("length", "5m"))
+    return label(window_of(parameters.get("window"), parameters.get("length", "5m")))
+
+
+def label(window: str) -> str:
     return window.partition("/")[0].replace(":00Z", "Z")
 
 
@@ -60,14 +63,14 @@ def drain_window(window: Window | None = None, length: Length = "5m", data: str 
         return Failed(message=str(error))
     report.publish(window, outcome.document, data)
     if outcome.code == binary.OK:
-        overdue.end(slots_end(window), {"length": length, "data": data}, {"length": "5m"})
+        overdue.end(slots_end(window), {"length": length, "data": data}, {"length": "5m"}, lambda slot: label(closed_before(slot, length)))
     return state_of(outcome)
 
 
 def slots_end(window: str) -> datetime:
     """The end of the slots whose runs this one spares: their windows are this one and older, which it drained as well."""
     start, _, length = window.partition("/")
-    return datetime.fromisoformat(start) + 2 * timedelta(seconds=int(length[:-1]) * UNITS[length[-1]])
+    return datetime.fromisoformat(start) + 2 * timedelta(seconds=seconds_of(length))
 
 
 def window_of(window: str | None, length: str) -> str:
@@ -76,10 +79,18 @@ def window_of(window: str | None, length: str) -> str:
         return window if "/" in window else f"{window}/{length}"
     if not re.match(LENGTH, length):
         raise ValueError(f"length {length!r} is not a window length: write 1m, 5m or 15m")
-    seconds = int(length[:-1]) * UNITS[length[-1]]
-    slot = int(runtime.flow_run.scheduled_start_time.timestamp())
-    start = datetime.fromtimestamp(slot - slot % seconds, timezone.utc) - timedelta(seconds=seconds)
+    return closed_before(runtime.flow_run.scheduled_start_time, length)
+
+
+def closed_before(slot: datetime, length: str) -> str:
+    """The last window of that length that had closed at that moment."""
+    seconds, at = seconds_of(length), int(slot.timestamp())
+    start = datetime.fromtimestamp(at - at % seconds - seconds, timezone.utc)
     return f"{start:%Y-%m-%dT%H:%M:%SZ}/{length}"
+
+
+def seconds_of(length: str) -> int:
+    return int(length[:-1]) * UNITS[length[-1]]
 
 
 # 5, 10, … 160 seconds: five minutes in all, longer than a restart of Redis takes.

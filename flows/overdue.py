@@ -4,6 +4,7 @@ After an outage one run drains every window that has closed. Without this the ru
 start, one after the other, to find nothing: some seconds each, for as long as the outage was.
 """
 
+from collections.abc import Callable
 from datetime import datetime, timezone
 
 from prefect import get_run_logger, runtime
@@ -16,20 +17,21 @@ from prefect.states import Completed
 WAITING = ["Late", "AwaitingConcurrencySlot"]
 
 
-def end(before: datetime, settings: dict, defaults: dict) -> None:
+def end(before: datetime, settings: dict, defaults: dict, name_of: Callable[[datetime], str]) -> None:
     """Completes, as Skipped, the waiting runs of this deployment whose slot lies before that moment.
 
-    Only those that name no window and have these settings. One that cannot be ended will run and find nothing.
+    Only those that name no window and have these settings. name_of gives a run its name, from its slot, as if it had
+    begun. One that cannot be ended will run and find nothing.
     """
     if not runtime.deployment.id:
         return  # a flow that a person started as a script has no runs that wait
     try:
-        _end(before, settings, defaults)
+        _end(before, settings, defaults, name_of)
     except Exception as error:
         get_run_logger().warning("runs whose window is drained still wait: %s", error)
 
 
-def _end(before: datetime, settings: dict, defaults: dict) -> None:
+def _end(before: datetime, settings: dict, defaults: dict, name_of: Callable[[datetime], str]) -> None:
     waiting = FlowRunFilter.model_validate({
         "state": {"name": {"any_": WAITING}},
         "expected_start_time": {"before_": min(before, datetime.now(timezone.utc)).isoformat()},
@@ -40,6 +42,7 @@ def _end(before: datetime, settings: dict, defaults: dict) -> None:
         for run in client.read_flow_runs(flow_run_filter=waiting, deployment_filter=ours):
             if run.expected_start_time < before and _same(run, settings, defaults):
                 client.set_flow_run_state(run.id, skipped)
+                client.update_flow_run(run.id, name=name_of(run.expected_start_time))
 
 
 def _same(run: FlowRun, settings: dict, defaults: dict) -> bool:

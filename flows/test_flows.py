@@ -150,12 +150,12 @@ def test_the_slots_of_older_windows_end_with_the_slot_behind_this_ones(window, e
 
 @pytest.fixture
 def waiting(monkeypatch):
-    """Runs that wait, by slot and parameters; returns the function that ends some, which returns the slots of those."""
-    def ended(runs: dict[str, dict], before: str, settings: dict) -> list[str]:
+    """Runs that wait, by slot and parameters; returns the function that ends some, which returns the new names of those, by slot."""
+    def ended(runs: dict[str, dict], before: str, settings: dict) -> dict[str, str]:
         server = Server(runs)
         monkeypatch.setattr(overdue, "get_client", lambda sync_client: server)
         monkeypatch.setattr(overdue, "runtime", SimpleNamespace(deployment=SimpleNamespace(id=str(uuid4())), flow_run=SimpleNamespace(name="this")))
-        overdue.end(at(before), settings, {"length": "5m"})
+        overdue.end(at(before), settings, {"length": "5m"}, lambda slot: f"named {slot:%H:%M}")
         return server.ended
     return ended
 
@@ -164,7 +164,7 @@ class Server:
     """Stands in for Prefect's client."""
 
     def __init__(self, runs: dict[str, dict]) -> None:
-        self.runs, self.ended = runs, []
+        self.runs, self.ended = runs, {}
 
     def __enter__(self):
         return self
@@ -177,7 +177,11 @@ class Server:
 
     def set_flow_run_state(self, run, state) -> None:
         assert (state.type.value, state.name, state.message) == ("COMPLETED", "Skipped", "Drained by the run this")
-        self.ended.append(run)
+        self.ended[run] = "unnamed"
+
+    def update_flow_run(self, run, name) -> None:
+        assert run in self.ended
+        self.ended[run] = name
 
 
 def at(time_of_day: str) -> datetime:
@@ -190,14 +194,14 @@ def test_runs_that_wait_for_a_drained_window_are_skipped(waiting):
         "10:01": {"window": "2026-11-22T00:00Z"}, "10:02": {"length": "1m"}, "10:03": {"data": "/elsewhere"},
         "10:15": {},
     }
-    assert waiting(runs, "10:15", {"length": "5m", "data": None}) == ["10:00", "10:05", "10:10"]
-    assert waiting(runs, "10:15", {"length": "5m", "data": "/elsewhere"}) == ["10:03"]
+    assert waiting(runs, "10:15", {"length": "5m", "data": None}) == {slot: f"named {slot}" for slot in ("10:00", "10:05", "10:10")}
+    assert waiting(runs, "10:15", {"length": "5m", "data": "/elsewhere"}) == {"10:03": "named 10:03"}
 
 
 def test_runs_that_cannot_be_skipped_do_not_fail_a_drained_window(waiting, monkeypatch):
     monkeypatch.setattr(overdue, "get_run_logger", lambda: LOG)
     monkeypatch.setattr(Server, "read_flow_runs", lambda *_, **__: 1 / 0)
-    assert waiting({"10:00": {}}, "10:15", {}) == []
+    assert waiting({"10:00": {}}, "10:15", {}) == {}
 
 
 @pytest.mark.parametrize("code, ended", [(0, 1), (3, 0), (4, 0), (75, 0)])
@@ -206,7 +210,8 @@ def test_only_a_drained_window_ends_what_waits_for_it(fake, flow, monkeypatch, c
     monkeypatch.setattr(overdue, "end", lambda *arguments: calls.append(arguments))
     fake(answer(code, DOCUMENT))
     flow(data="/data")
-    assert calls == [(at("10:15"), {"length": "5m", "data": "/data"}, {"length": "5m"})] * ended
+    assert [call[:3] for call in calls] == [(at("10:15"), {"length": "5m", "data": "/data"}, {"length": "5m"})] * ended
+    assert [call[3](at("10:10")) for call in calls] == ["2026-11-23T10:05Z"] * ended
 
 
 def test_the_artifacts_hold_every_kind_and_the_last_windows(fake, flow, tables, monkeypatch):

@@ -21,12 +21,14 @@ def test_scheduled_runs_in_a_row_write_each_its_window_once(stack):
     stack.drained_up_to(first + timedelta(seconds=SECONDS * (RUNS - 1)), SECONDS * RUNS + 180)
     stack.whole()
     runs = [run for run in stack.runs("COMPLETED", "FAILED", "CRASHED", "CANCELLED")]
-    assert {run["state"]["name"] for run in runs} == {"Completed"}
+    # A busy machine is late now and then: a run that catches up spares those that waited.
+    assert {run["state"]["name"] for run in runs} <= {"Completed", "Skipped"}
+    assert all(run["state"]["message"].startswith("Drained by the run 2") for run in runs if run["state"]["name"] == "Skipped")
     names = [run["name"] for run in runs]
     assert len(names) == len(set(names)) >= RUNS, f"a window was run twice: {names}"
     publishers = stack.publishers()
-    assert set(publishers) <= set(names) and len(publishers) >= RUNS
     windows = [window for published in publishers.values() for window in published]
+    assert set(publishers) <= set(names) and len(windows) >= RUNS
     assert len(windows) == len(set(windows)), f"a window was written twice: {publishers}"
     own = [name for name, published in publishers.items() if published == [name]]
     print(f"{len(own)} of {len(windows)} windows written by the run of their own slot, the others by one that caught up")
