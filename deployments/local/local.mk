@@ -2,7 +2,7 @@
 
 VENV := $(CURDIR)/.venv
 
-.PHONY: up down status test-flows e2e faults browser cost growth flows-requirements
+.PHONY: up down status test-flows e2e e2e-live faults browser cost growth flows-requirements
 
 up: build venv redis ## run everything here: SOURCE=live WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
 	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
@@ -33,6 +33,10 @@ test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, 
 e2e: build redis $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
 	deployments/tools.sh
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
+
+e2e-live: build redis $(VENV)/.ready-test ## the whole stack on a live source, which is a stand-in
+	deployments/tools.sh
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_live.py
 
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_faults.py

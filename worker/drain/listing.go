@@ -61,18 +61,11 @@ func (a *attempt) list(ctx context.Context) error {
 // the other names. A run that slept published them after Redis had lost them and
 // another run had published the part without: two names cannot be linked at once.
 // What Redis still has of them is then read again, like everything unpublished.
-func (a *attempt) withdrawUncounted(ctx context.Context, names []sink.Name) ([]sink.Name, error) {
-	var kept []sink.Name
+func (a *attempt) withdrawUncounted(ctx context.Context, names []sink.Name) (kept []sink.Name, err error) {
 	for _, n := range names {
-		counted := true
-		if n.Rejects && slices.Contains(names, a.name(n.Part, false)) {
-			err := a.inspect(ctx, a.name(n.Part, false), func(f *part.File) error {
-				counted = f.Meta().Rejected > 0
-				return nil
-			})
-			if err != nil {
-				return nil, err
-			}
+		counted, err := a.isCounted(ctx, n, names)
+		if err != nil {
+			return nil, err
 		}
 		if counted {
 			kept = append(kept, n)
@@ -85,6 +78,20 @@ func (a *attempt) withdrawUncounted(ctx context.Context, names []sink.Name) ([]s
 		}
 	}
 	return kept, nil
+}
+
+// isCounted reports that a file is none of rejects, or that its part counts them
+// or is still to come.
+func (a *attempt) isCounted(ctx context.Context, n sink.Name, names []sink.Name) (counted bool, err error) {
+	of := a.name(n.Part, false)
+	if !n.Rejects || !slices.Contains(names, of) {
+		return true, nil
+	}
+	err = a.inspect(ctx, of, func(f *part.File) error {
+		counted = f.Meta().Rejected > 0
+		return nil
+	})
+	return counted, err
 }
 
 // known reports whether an entry is in the ledger, which is read at the first
