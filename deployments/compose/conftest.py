@@ -112,6 +112,14 @@ class Stack:
         self.sh("docker", "run", "-d", "--name", "slack", "--restart", "always", "--network", "datawriter_back", "--network-alias", "slack",
                 "python:3.12-slim-bookworm", "python", "-c", RECEIVER)
 
+    def be_jetstream(self) -> None:
+        """A live source for `ingest`, which finds it under this name."""
+        program = self.folder / "jetstream"
+        subprocess.run(["go", "build", "-o", program, "./worker/ingest/ingesttest/jetstream"], cwd=ROOT, env=os.environ | {"CGO_ENABLED": "0"}, check=True)
+        self.sh("docker", "rm", "-f", "jetstream", check=False)
+        self.sh("docker", "run", "-d", "--name", "jetstream", "--restart", "always", "--network", "datawriter_back", "--network-alias", "jetstream",
+                "-v", f"{program}:/jetstream:ro", "python:3.12-slim-bookworm", "/jetstream", "-listen", ":6008", "-rate", "350")
+
     def slack(self) -> list[dict]:
         return [json.loads(line) for line in self.sh("docker", "logs", "slack").splitlines() if line]
 
@@ -179,7 +187,7 @@ def stack(tmp_path_factory):
         yield of
     finally:
         if not os.environ.get("KEEP"):
-            of.sh("docker", "rm", "-f", "slack", check=False)
+            of.sh("docker", "rm", "-f", "slack", "jetstream", check=False)
             of.compose("--profile", "*", "down", "-v", "--timeout", "10")
             if LAB:
                 lab("down")

@@ -168,6 +168,21 @@ def test_the_programme_passes(stack, step, arguments):
     wait_for(f"a good validation of {step}", lambda: stack.compose(*command))
 
 
+def test_the_live_source_comes_beside_the_mock_one(stack):
+    stack.be_jetstream()
+    with open(stack.folder / ".env", "a") as knobs:
+        knobs.write("COMPOSE_PROFILES=mock,live\nINGEST_HOSTS=ws://jetstream:6008\n")
+    say(f"ingest: ready after {stack.up():.0f} s")
+
+    def added() -> float:
+        return sum(float(of["value"][1]) for of in stack.prometheus("query?query=datawriter_ingest_events_total")["result"])
+
+    wait_for("events of the live source", lambda: added() > 1000)
+    stack.sh("docker", "restart", "-t", "1", "jetstream")
+    before = added()
+    wait_for("events after the source came back", lambda: added() > before + 1000)
+
+
 @pytest.mark.skipif(not LAB, reason="asks Grafana without a login, as its stand-in allows; validate monitoring asks Prometheus itself")
 def test_every_panel_answers(stack):
     grafana = f"http://127.0.0.1:{KNOBS['GRAFANA_PORT']}"
@@ -180,7 +195,7 @@ def test_down_and_up_again_goes_on(stack):
     schedules = stack.prefect("/deployments/filter", {})
     rows = stack.verify()["rows"]
     stack.compose("down")
-    stack.sh("docker", "rm", "-f", "slack", check=False)
+    stack.sh("docker", "rm", "-f", "slack", "jetstream", check=False)
     say(f"warm: ready after {stack.up():.0f} s")
     assert {d["id"] for d in stack.prefect("/deployments/filter", {})} == {d["id"] for d in schedules}
     stack.wait_for_files(len(stack.files()))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -42,6 +43,7 @@ type Host struct {
 	Skew    time.Duration // of its clock
 	Base    int64         // added to its numbers
 	Numbers bool          // its first wire also has the number, as newer servers do
+	At      net.Listener  // where it serves; a free port of loopback where there is none
 
 	mu      sync.Mutex
 	faults  Faults
@@ -65,7 +67,12 @@ func (h *Host) Start(seed uint64) *Host {
 	if h.V2 {
 		mux.HandleFunc("/xrpc/network.bsky.jetstream.subscribeEvents", h.serveV2)
 	}
-	h.server = httptest.NewServer(mux)
+	h.server = httptest.NewUnstartedServer(mux)
+	if h.At != nil {
+		_ = h.server.Listener.Close()
+		h.server.Listener = h.At
+	}
+	h.server.Start()
 	return h
 }
 

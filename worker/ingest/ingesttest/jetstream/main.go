@@ -11,6 +11,8 @@ import (
 	"context"
 	"flag"
 	"fmt"
+	"net"
+	"os"
 	"os/signal"
 	"syscall"
 	"time"
@@ -25,14 +27,20 @@ const tick = 100 * time.Millisecond
 const remembered = 2_000_000
 
 func main() {
+	listen := flag.String("listen", "127.0.0.1:0", "address to serve at")
 	rate := flag.Int("rate", 1500, "events a second")
-	seed := flag.Uint64("seed", 1, "seed of the events")
+	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the events; a server that is started again must not send the same")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
 
+	listener, err := net.Listen("tcp", *listen)
+	if err != nil {
+		fmt.Fprintln(os.Stderr, err)
+		os.Exit(1)
+	}
 	source := ingesttest.NewSource(*seed, remembered)
-	host := (&ingesttest.Host{Source: source, V1: true, V2: true}).Start(*seed)
+	host := (&ingesttest.Host{Source: source, V1: true, V2: true, At: listener}).Start(*seed)
 	defer host.Stop()
 	fmt.Println(host.URL())
 	for next := time.NewTicker(tick); ; {
