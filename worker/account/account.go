@@ -63,6 +63,7 @@ type State struct {
 	Newest  uint64          `json:"newest"`  // the end of the youngest window that was drained, in milliseconds
 	Shaken  bool            `json:"shaken"`  // the count may have gone back, or the base be too high: a negative difference says nothing
 	Renewed bool            `json:"renewed"` // the group was gone, perhaps with its stream
+	Gone    Class           `json:"gone"`    // why the stream was gone under this server, until it is known how much went with it
 	Back    int64           `json:"back"`    // how far the count went back when the stream was deleted or evicted under this server
 	Undone  int64           `json:"undone"`  // how much of that a restart since may have undone, with the tail of the file: as much more says nothing
 	Lost    map[Class]int64 `json:"lost"`    // ever
@@ -78,16 +79,25 @@ type Files func() ([]Part, error)
 // with the last one: a count that went back, or a stream that is gone, is a loss
 // of whatever was in no file.
 func (s *State) Begin(l Look, files Files) error {
-	if l.RunID != s.RunID {
-		s.Undone, s.Back = s.Undone+s.Back, 0
-	}
-	switch gone := l.Added < s.Added; {
-	case s.RunID == "":
+	if s.RunID == "" {
 		return s.open(l, files)
-	case gone:
-		return s.wentBack(l, files)
+	}
+	if l.RunID != s.RunID {
+		if err := s.restarted(files); err != nil {
+			return err
+		}
+	}
+	switch back := l.Added < s.Added; {
+	case back && l.RunID == s.RunID:
+		s.vanished(l)
+		return nil
+	case back:
+		return s.rolledBack(l, files)
 	case l.RunID != s.RunID:
 		s.Shaken = true
+	}
+	if s.Gone != "" {
+		s.Added = l.Added // of the stream that took its place
 	}
 	s.Renewed = s.Renewed || !l.Grouped
 	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
@@ -109,28 +119,50 @@ func (s *State) open(l Look, files Files) error {
 	return nil
 }
 
-// wentBack books what was open at the last look and is in no file now.
-func (s *State) wentBack(l Look, files Files) error {
+// restarted notes that another server answers. What a stream took with it that was
+// gone before is not to be known any better.
+func (s *State) restarted(files Files) error {
+	s.Undone, s.Back = s.Undone+s.Back, 0
+	if s.Gone == "" {
+		return nil
+	}
 	parts, err := files()
 	if err != nil {
 		return err
 	}
-	filed, open := total(parts), l.Length
-	if l.RunID == s.RunID {
-		s.Back = max(s.Back, s.Added-l.Added)
-	}
+	s.loseGone(Look{}, total(parts))
+	s.Filed, s.Open = total(parts), 0
+	return nil
+}
+
+// vanished notes that the stream was deleted or evicted. How much went with it is
+// counted when this drain, or a later one, has ended: another run may have read
+// some of it before, and still publish it.
+func (s *State) vanished(l Look) {
+	s.Back = max(s.Back, s.Added-l.Added)
 	switch {
-	case l.RunID != s.RunID:
-		open = min(open, max(0, l.Added-s.Base-filed)) // what was settled since may be there again
-		if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
-			s.lose(RolledBack, n)
-		}
+	case s.Gone != "":
+		s.Open += s.Added // what took its place is gone as well
 	case l.Evicted > s.Evicted:
-		s.lose(Evicted, max(0, s.gone(l, filed)))
+		s.Gone = Evicted
 	default:
-		if n := s.gone(l, filed); n > 0 {
-			s.lose(Deleted, n)
-		}
+		s.Gone = Deleted
+	}
+	s.Shaken, s.Renewed = true, false
+	s.remember(l, s.Open)
+}
+
+// rolledBack books what was open at the last look of another server and is in no
+// file now.
+func (s *State) rolledBack(l Look, files Files) error {
+	parts, err := files()
+	if err != nil {
+		return err
+	}
+	filed := total(parts)
+	open := min(l.Length, max(0, l.Added-s.Base-filed)) // what was settled since may be there again
+	if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
+		s.lose(RolledBack, n)
 	}
 	s.Filed, s.Shaken, s.Renewed = filed, true, false
 	s.remember(l, open)
@@ -151,14 +183,14 @@ func (s *State) End(l Look, end uint64, published int64, files Files) error {
 		return nil
 	}
 	filed := s.Filed + published
-	if s.missing(l, filed) != 0 {
+	if s.missing(l, filed) != 0 || s.Gone != "" || s.Numbers.gap() {
 		parts, err := files()
 		if err != nil {
 			return err
 		}
 		filed = total(parts)
 		if s.Newest = max(s.Newest, newest(parts)); s.Newest > end {
-			return nil // what was there may be in files
+			return nil // what was there may be in files, and what is numbered in between still there
 		}
 	}
 	skipped, err := s.Numbers.judge(files)
@@ -182,6 +214,8 @@ func (s *State) missing(l Look, filed int64) int64 { return l.Added - s.Base - f
 func (s *State) balance(l Look, filed int64) {
 	missing := s.missing(l, filed)
 	switch {
+	case s.Gone != "":
+		s.loseGone(l, filed)
 	case missing > s.Undone:
 		s.lose(Trimmed, missing-s.Undone)
 	case missing < 0 && s.Renewed && !s.Shaken: // it was deleted, and has counted beyond the last look since
@@ -195,6 +229,15 @@ func (s *State) balance(l Look, filed int64) {
 	}
 	s.Base += missing
 	s.Filed, s.Shaken, s.Renewed, s.Undone = filed, false, false, 0
+}
+
+// loseGone books what went with a stream that was gone. An eviction is a loss also
+// where it is not known of what.
+func (s *State) loseGone(l Look, filed int64) {
+	if n := s.gone(l, filed); n > 0 || s.Gone == Evicted {
+		s.lose(s.Gone, max(0, n))
+	}
+	s.Gone = ""
 }
 
 // gone returns how much of what was open at the last look went with its stream:

@@ -179,6 +179,26 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.state.Numbers.Merge([]account.Range{{From: 81, To: 90}})
 			s.window(10, 0)
 		},
+		"numbers of a newer window, that a killed run has filed, before those between": func(s *stream) {
+			s.state.Numbers.Merge([]account.Range{{From: 1, To: 50}})
+			s.window(50, 30)
+			s.parts = append(s.parts, account.Part{Entries: 10, End: s.end + 30, Added: s.look.Added, RunID: "a"})
+			s.look.Length -= 10
+			s.state.Numbers.Merge([]account.Range{{From: 71, To: 80}})
+			s.end -= 10
+			s.close(0) // the first window again
+			s.state.Numbers.Merge([]account.Range{{From: 51, To: 60}})
+			s.begin()
+			s.file(10)
+			s.close(10)
+		},
+		"a stream that is deleted while another run holds what it has read": func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a"}
+			s.begin()
+			s.parts = append(s.parts, account.Part{Entries: 20, End: s.end, Added: 70, RunID: "a"})
+			s.window(5, 0)
+		},
 		"a stream that is deleted when a killed run had filed all of it, and counts beyond its past since": func(s *stream) {
 			s.window(50, 3)
 			s.begin()
@@ -273,6 +293,31 @@ func TestWhatIsALoss(t *testing.T) {
 			s.look = account.Look{RunID: "a", Evicted: 1}
 			s.window(30, 0)
 		}, account.Loss{Class: account.Evicted, Count: 20}},
+		"a stream that was evicted while another run held some of what it had read": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a", Evicted: 1}
+			s.begin()
+			s.parts = append(s.parts, account.Part{Entries: 15, End: s.end, Added: 70, RunID: "a"})
+			s.window(30, 0)
+		}, account.Loss{Class: account.Evicted, Count: 5}},
+		"a stream that was deleted twice before a run came to its end": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a"}
+			s.begin()
+			s.add(7)
+			s.begin()
+			s.file(3)
+			s.look = account.Look{RunID: "a"}
+			s.begin()
+			s.window(30, 0)
+		}, account.Loss{Class: account.Deleted, Count: 24}},
+		"a stream that was deleted, and a server that was restarted before a run came to its end": {func(s *stream) {
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a"}
+			s.begin()
+			s.look.RunID = "b"
+			s.window(30, 0)
+		}, account.Loss{Class: account.Deleted, Count: 20}},
 		"a tail that a restart forgot": {func(s *stream) {
 			s.window(50, 20)
 			s.look.RunID, s.look.Added, s.look.Length = "b", s.look.Added-12, s.look.Length-12

@@ -73,6 +73,11 @@ func (o *output) publish(ctx context.Context) error {
 		_ = o.a.list(ctx)
 	}
 	meta := o.meta()
+	if o.a.published.orphan != nil { // its run may have died before the name was on disk
+		if err := o.a.hardenFolder(ctx, true); err != nil {
+			return err
+		}
+	}
 	if o.rejects.count > 0 {
 		of := meta
 		of.Numbers = o.numbers.String()

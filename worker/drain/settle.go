@@ -60,11 +60,16 @@ func (a *attempt) harden(ctx context.Context) error {
 		if a.hardened[rejects] {
 			continue // publishing synced the folder, with every name in it
 		}
-		if err := a.sink.Harden(ctx, a.cfg.Layout.Folder(a.name(0, rejects))); err != nil {
+		if err := a.hardenFolder(ctx, rejects); err != nil {
 			return err
 		}
 	}
 	return nil
+}
+
+// hardenFolder makes the names of the parts, or of the rejects, durable.
+func (a *attempt) hardenFolder(ctx context.Context, rejects bool) error {
+	return a.sink.Harden(ctx, a.cfg.Layout.Folder(a.name(0, rejects)))
 }
 
 // remove takes the cheapest way that deletes exactly what is in the ledger.

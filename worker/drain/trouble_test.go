@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 	"time"
@@ -181,6 +182,32 @@ func TestRejectsThatNoPartCountsAreWithdrawn(t *testing.T) {
 	r.want("rejects", r.ids(rejectsPath(1)), fmt.Sprintf("%d-0", s+2))
 	r.want("reported", report.Parts, rejectsPath(1), likesPath(1))
 	r.settled()
+}
+
+// A part that counts rejects must not be on disk before their name is.
+func TestRejectsWithoutTheirPartAreMadeDurableBeforeIt(t *testing.T) {
+	r := newRig(t)
+	entries := func() { r.addAt(s, s+1); r.addRaw(event.ID{MS: s + 2}, "event", "nope") }
+	entries()
+	r.drain(win)
+	if err := os.Remove(r.data + "/" + likesPath(0)); err != nil { // as a run that died between the two leaves it
+		t.Fatal(err)
+	}
+	r.do("DEL", r.client.Name(event.Likes))
+	entries()
+	trace := filepath.Join(t.TempDir(), "trace")
+	r.cfg.Faults = withFault(t, "trace="+trace)
+	r.drain(win)
+	text, err := os.ReadFile(trace)
+	if err != nil {
+		t.Fatal(err)
+	}
+	before, _, completed := strings.Cut(string(text), "\t"+r.data+"/"+likesPath(0)+"\n")
+	if !completed || !strings.Contains(before, "names\t"+filepath.Dir(r.data+"/"+rejectsPath(0))+"\n") {
+		t.Errorf("the name of the rejects was not synced before the part was linked; the trace:\n%s", text)
+	}
+	r.want("rejects", r.ids(rejectsPath(0)), fmt.Sprintf("%d-0", s+2))
+	r.want("rows", r.ids(likesPath(0)), fmt.Sprintf("%d-0", s), fmt.Sprintf("%d-0", s+1))
 }
 
 func TestRacersWriteEveryEntryOnce(t *testing.T) {
