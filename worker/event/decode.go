@@ -30,8 +30,8 @@ type Decoder struct {
 // be a row; row is undefined then.
 //
 // The row's EventJSON is null exactly if AppendEvent can rebuild the event
-// from the other columns. The row is valid until the next Decode and as long
-// as the entry's bytes are.
+// from the other columns, which is never so with a raw kind. The row is valid
+// until the next Decode and as long as the entry's bytes are.
 func (d *Decoder) Decode(kind Kind, e *Entry, row *Row) Reason {
 	event, ok := e.Event()
 	switch {
@@ -155,6 +155,8 @@ func (d *Decoder) reject(kind Kind, row *Row) Reason {
 		return ReasonNoTime
 	case row.EventAt.Value < MinTimeUS || row.EventAt.Value >= MaxTimeUS:
 		return ReasonTimeOutOfRange
+	case kind.IsRaw():
+		return d.rejectRaw(kind)
 	case !d.hasCommit:
 		return ReasonNoCommit
 	case !isOperation(row.Operation):
@@ -163,6 +165,13 @@ func (d *Decoder) reject(kind Kind, row *Row) Reason {
 		return ReasonCollection
 	case len(row.RKey) == 0:
 		return ReasonNoRKey
+	}
+	return ""
+}
+
+func (d *Decoder) rejectRaw(kind Kind) Reason {
+	if string(d.kind) != kind.String() {
+		return ReasonKind
 	}
 	return ""
 }

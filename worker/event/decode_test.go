@@ -207,7 +207,7 @@ func TestReuse(t *testing.T) {
 	var d Decoder
 	var row Row
 	for i, event := range oddEvents() {
-		for _, kind := range Kinds() {
+		for _, kind := range AllKinds() {
 			checkReuse(t, &d, &row, kind, []byte(event))
 			all := samples(t, kind)
 			checkReuse(t, &d, &row, kind, all[i%len(all)])

@@ -108,7 +108,7 @@ func FuzzDecode(f *testing.F) {
 		f.Add([]byte(event))
 	}
 	f.Add([]byte("{\"did\":\"\xff\"}"))
-	for _, kind := range Kinds() {
+	for _, kind := range AllKinds() {
 		for _, event := range samples(f, kind) {
 			f.Add(event)
 		}
@@ -116,7 +116,7 @@ func FuzzDecode(f *testing.F) {
 	f.Fuzz(func(t *testing.T, event []byte) {
 		var d Decoder
 		var row Row
-		for _, kind := range Kinds() {
+		for _, kind := range AllKinds() {
 			checkReuse(t, &d, &row, kind, event)
 		}
 	})

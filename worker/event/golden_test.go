@@ -25,7 +25,7 @@ func samples(tb testing.TB, kind Kind) [][]byte {
 // TestGolden pins what the rows of the samples look like, in words that a
 // reader of a part would see.
 func TestGolden(t *testing.T) {
-	for _, kind := range Kinds() {
+	for _, kind := range AllKinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			got := goldenText(t, kind)
 			path := filepath.Join("testdata", "golden", kind.String()+".json")
@@ -79,7 +79,7 @@ func goldenRow(t *testing.T, kind Kind, row *Row) string {
 // recorded events, whichever TEST_JETSTREAM_SAMPLE names, beside the samples.
 func TestRecordedEvents(t *testing.T) {
 	var events [][]byte
-	for _, kind := range Kinds() {
+	for _, kind := range AllKinds() {
 		events = append(events, samples(t, kind)...)
 	}
 	if path := os.Getenv("TEST_JETSTREAM_SAMPLE"); path != "" {
@@ -91,7 +91,7 @@ func TestRecordedEvents(t *testing.T) {
 	}
 	rows := 0
 	for _, event := range events {
-		for _, kind := range Kinds() {
+		for _, kind := range AllKinds() {
 			if _, reason := checkDecode(t, kind, event); reason == "" {
 				rows++
 			}

@@ -2,11 +2,13 @@ package event
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 )
 
-// Kind is one of the five Bluesky record kinds that the archive keeps. Its
-// value is an index into Kinds.
+// Kind is one of the five Bluesky record kinds that the archive keeps, or one
+// of the raw kinds that it keeps beside them on request. Its value is an index
+// into AllKinds.
 type Kind uint8
 
 // The kinds, in the order in which tables and documents list them.
@@ -16,12 +18,20 @@ const (
 	Reposts
 	Follows
 	Blocks
+
+	// The raw kinds: events of Jetstream that hold no record. Their rows hold the
+	// event as it came.
+	Identity
+	Account
 )
+
+// firstRaw is where the raw kinds begin.
+const firstRaw = Identity
 
 // kindSpec is everything that distinguishes one kind from another.
 type kindSpec struct {
 	name       string
-	collection string // AT Protocol NSID of the record type
+	collection string // AT Protocol NSID of the record type; a raw kind has none
 	columns    []Column[Row]
 
 	// decodeField reads the value of the record's member d.key, which is none
@@ -38,10 +48,19 @@ var specs = [...]kindSpec{
 	Reposts: repostSpec,
 	Follows: followSpec,
 	Blocks:  blockSpec,
+
+	Identity: rawSpec("identity"),
+	Account:  rawSpec("account"),
 }
 
-// Kinds lists every kind, in table order.
-func Kinds() []Kind {
+// Kinds lists the five kinds that every archive has, in table order.
+func Kinds() []Kind { return AllKinds()[:firstRaw] }
+
+// RawKinds lists the kinds that are kept on request, as they came.
+func RawKinds() []Kind { return AllKinds()[firstRaw:] }
+
+// AllKinds lists every kind, the raw ones last.
+func AllKinds() []Kind {
 	kinds := make([]Kind, len(specs))
 	for i := range specs {
 		kinds[i] = Kind(i)
@@ -49,10 +68,14 @@ func Kinds() []Kind {
 	return kinds
 }
 
+// IsRaw reports whether rows of the kind hold the event as it came.
+func (k Kind) IsRaw() bool { return k >= firstRaw }
+
 // String returns the kind's name as it stands in stream names and file paths: "posts".
 func (k Kind) String() string { return specs[k].name }
 
-// Collection returns the AT Protocol collection of the kind's records: "app.bsky.feed.post".
+// Collection returns the AT Protocol collection of the kind's records:
+// "app.bsky.feed.post"; nothing for a raw kind.
 func (k Kind) Collection() string { return specs[k].collection }
 
 // MarshalText returns the kind's name, so that JSON documents carry "posts".
@@ -67,27 +90,44 @@ func (k *Kind) UnmarshalText(text []byte) error {
 	return err
 }
 
-// ParseKind returns the kind of that name.
+// ParseKind returns the kind of that name, also a raw one.
 func ParseKind(name string) (Kind, error) {
 	for i := range specs {
 		if specs[i].name == name {
 			return Kind(i), nil
 		}
 	}
-	return 0, fmt.Errorf("kind %q is unknown: use one of %s", name, kindNames())
+	return 0, fmt.Errorf("kind %q is unknown: use one of %s", name, namesOf(AllKinds()))
 }
 
-func kindNames() string {
-	names := make([]string, len(specs))
-	for i := range specs {
-		names[i] = specs[i].name
+// ParseRawKinds returns the raw kinds of those names, each once, in table order.
+// Empty names are passed over: so a list that is empty may be written.
+func ParseRawKinds(names []string) (kinds []Kind, err error) {
+	for _, name := range names {
+		kind, err := ParseKind(name)
+		switch {
+		case name == "":
+		case err != nil || !kind.IsRaw():
+			return nil, fmt.Errorf("%q cannot be kept as well: use %s", name, namesOf(RawKinds()))
+		default:
+			kinds = append(kinds, kind)
+		}
+	}
+	slices.Sort(kinds)
+	return slices.Compact(kinds), nil
+}
+
+func namesOf(kinds []Kind) string {
+	names := make([]string, len(kinds))
+	for i, kind := range kinds {
+		names[i] = kind.String()
 	}
 	return strings.Join(names, ", ")
 }
 
 // KindOfCollection returns the kind whose records live in that collection.
 func KindOfCollection(collection string) (Kind, bool) {
-	for i := range specs {
+	for i := range specs[:firstRaw] {
 		if specs[i].collection == collection {
 			return Kind(i), true
 		}

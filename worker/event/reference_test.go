@@ -206,11 +206,22 @@ func referenceDecode(tb testing.TB, kind Kind, event []byte) (columns, Reason) {
 	if reason := referenceReject(kind, tree); reason != "" {
 		return nil, reason
 	}
+	if kind.IsRaw() {
+		return referenceRaw(tree, event), ""
+	}
 	c := referenceColumns(kind, tree)
 	if !equal(referenceRebuild(kind, c), tree) {
 		c["event_json"] = string(event)
 	}
 	return c, ""
+}
+
+func referenceRaw(tree jsonValue, event []byte) columns {
+	c := columns{"event": string(event)}
+	c.take("event_at", tree, []string{"time_us"})
+	c.take("cursor", tree, []string{"cursor"})
+	c.take("did", tree, []string{"did"})
+	return c
 }
 
 func referenceReject(kind Kind, tree jsonValue) Reason {
@@ -227,6 +238,10 @@ func referenceReject(kind Kind, tree jsonValue) Reason {
 		return ReasonNoTime
 	case time.UnixMicro(at).UTC().Year() < 2000 || time.UnixMicro(at).UTC().Year() > 2099:
 		return ReasonTimeOutOfRange
+	case kind.IsRaw():
+		if class, _ := tree.getString("kind"); class != kind.String() {
+			return ReasonKind
+		}
 	case commit.token != '{':
 		return ReasonNoCommit
 	case !operationOK || operation != "create" && operation != "update" && operation != "delete":

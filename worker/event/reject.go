@@ -18,9 +18,13 @@ const (
 	ReasonOperation      Reason = "wrong_operation"   // commit.operation is none of create, update, delete
 	ReasonCollection     Reason = "wrong_collection"  // commit.collection is not the stream's
 	ReasonNoRKey         Reason = "no_rkey"           // commit.rkey is missing, empty or not a string
+
+	// Only of raw kinds, which have no commit, and instead of the reasons that are about one.
+	ReasonKind Reason = "wrong_kind" // kind is not the stream's
 )
 
-// Reasons lists every reason, in the order in which Decode looks for them.
+// Reasons lists every reason that entries of the five kinds can have, in the
+// order in which Decode looks for them.
 func Reasons() []Reason {
 	return []Reason{
 		ReasonNoEvent, ReasonTooLarge, ReasonNotUTF8, ReasonNotJSON, ReasonNoDID, ReasonNoTime,

@@ -1,5 +1,7 @@
 package event
 
+import "slices"
+
 // Row is one event as Parquet: the columns of schema.md, those of every kind
 // side by side. Which of them a kind has, and in which order, is what
 // RowColumns says. Byte slices alias the decoder's input and scratch space:
@@ -16,8 +18,8 @@ type Row struct {
 	CID          Text
 	CreatedAt    Int // microseconds
 	CreatedAtRaw Text
-	EventJSON    Text
-	EntryHash    Int // the bits of Entry.Hash as a signed number
+	EventJSON    Text // a raw kind has it in every row
+	EntryHash    Int  // the bits of Entry.Hash as a signed number
 
 	Text           Text
 	Langs          List
@@ -40,15 +42,25 @@ func (r *Row) ID() ID {
 	return ID{MS: uint64(r.IngestedAt.Value), Seq: uint64(r.IngestSeq.Value)}
 }
 
-// leading and trailing columns frame every kind's own.
+// Columns that the raw kinds have too.
+var (
+	ingestedAtColumn = required(intColumn("ingested_at", TimestampMillis, func(r *Row) *Int { return &r.IngestedAt }))
+	ingestSeqColumn  = required(intColumn("ingest_seq", Int64, func(r *Row) *Int { return &r.IngestSeq }))
+	eventAtColumn    = required(intColumn("event_at", TimestampMicros, func(r *Row) *Int { return &r.EventAt }))
+	cursorColumn     = intColumn("cursor", Int64, func(r *Row) *Int { return &r.Cursor })
+	didColumn        = required(textColumn("did", func(r *Row) *Text { return &r.DID }))
+	entryHashColumn  = required(intColumn("entry_hash", Int64, func(r *Row) *Int { return &r.EntryHash }))
+)
+
+// leading and trailing columns frame every kind's own, but for the raw ones.
 var (
 	leadingColumns = []Column[Row]{
-		required(intColumn("ingested_at", TimestampMillis, func(r *Row) *Int { return &r.IngestedAt })),
-		required(intColumn("ingest_seq", Int64, func(r *Row) *Int { return &r.IngestSeq })),
-		required(intColumn("event_at", TimestampMicros, func(r *Row) *Int { return &r.EventAt })),
-		intColumn("cursor", Int64, func(r *Row) *Int { return &r.Cursor }),
+		ingestedAtColumn,
+		ingestSeqColumn,
+		eventAtColumn,
+		cursorColumn,
 		required(textColumn("operation", func(r *Row) *Text { return &r.Operation })),
-		required(textColumn("did", func(r *Row) *Text { return &r.DID })),
+		didColumn,
 		required(textColumn("rkey", func(r *Row) *Text { return &r.RKey })),
 		textColumn("rev", func(r *Row) *Text { return &r.Rev }),
 		textColumn("cid", func(r *Row) *Text { return &r.CID }),
@@ -57,7 +69,7 @@ var (
 	}
 	trailingColumns = []Column[Row]{
 		textColumn("event_json", func(r *Row) *Text { return &r.EventJSON }),
-		required(intColumn("entry_hash", Int64, func(r *Row) *Int { return &r.EntryHash })),
+		entryHashColumn,
 	}
 )
 
@@ -72,6 +84,9 @@ var (
 
 // RowColumns returns the columns of a kind's parts, in file order.
 func RowColumns(k Kind) []Column[Row] {
+	if k.IsRaw() {
+		return slices.Clone(rawColumns)
+	}
 	own := specs[k].columns
 	columns := make([]Column[Row], 0, len(leadingColumns)+len(own)+len(trailingColumns))
 	columns = append(columns, leadingColumns...)

@@ -70,7 +70,7 @@ var engineTypes = map[event.Type]string{
 func writeEngineFiles(t *testing.T, dir string) {
 	var files []engineFile
 	for _, codec := range codecs() {
-		for _, kind := range event.Kinds() {
+		for _, kind := range event.AllKinds() {
 			m := testMeta(kind, 2500, 0)
 			files = append(files, writeEngineFile(t, dir, kind.String(), event.RowColumns(kind), tight(codec), m, 2500))
 		}

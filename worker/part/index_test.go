@@ -14,7 +14,7 @@ import (
 // against the pages and the rows that were written.
 func TestPageIndex(t *testing.T) {
 	t.Parallel()
-	for _, kind := range event.Kinds() {
+	for _, kind := range event.AllKinds() {
 		t.Run(kind.String(), func(t *testing.T) {
 			checkIndexes(t, event.RowColumns(kind), testMeta(kind, 2500, 0))
 		})

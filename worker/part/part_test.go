@@ -12,7 +12,7 @@ import (
 func TestRoundTrip(t *testing.T) {
 	t.Parallel()
 	for _, codec := range codecs() {
-		for _, kind := range event.Kinds() {
+		for _, kind := range event.AllKinds() {
 			t.Run(fmt.Sprintf("%s with %s", kind, codec), func(t *testing.T) {
 				for _, count := range []int{0, 1, 700, 1500} {
 					roundTrip(t, event.RowColumns(kind), tight(codec), testMeta(kind, int64(count), 3), count)
