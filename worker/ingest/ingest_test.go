@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"datawriter/worker/event"
 	"datawriter/worker/ingest"
 	"datawriter/worker/ingest/ingesttest"
 )
@@ -381,7 +382,7 @@ func TestOtherClassesAreCountedAndKeptWhenAskedFor(t *testing.T) {
 		r := newRig(t)
 		h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2})
 		o := r.options(h)
-		o.Also = []string{"identity"}
+		o.Also = []event.Kind{event.Identity}
 		run := r.start(o)
 		r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
 		r.source.Add([]byte(`{"did":"did:plc:a","time_us":1,"kind":"identity","identity":{"did":"did:plc:a","handle":"a.example","seq":7}}`),
@@ -419,10 +420,9 @@ func TestTheRecordedEventsOfTheNetworkComeThrough(t *testing.T) {
 
 func TestBadOptionsAreRefusedWithASentence(t *testing.T) {
 	for says, o := range map[string]ingest.Options{
-		"has a path":     {Hosts: []string{"wss://a.example/subscribe"}},
-		"neither ws":     {Hosts: []string{"ftp://a.example"}},
-		"none of auto":   {Wire: "v3"},
-		"cannot be kept": {Also: []string{"sync"}},
+		"has a path":   {Hosts: []string{"wss://a.example/subscribe"}},
+		"neither ws":   {Hosts: []string{"ftp://a.example"}},
+		"none of auto": {Wire: "v3"},
 	} {
 		if _, err := ingest.New(nil, o); !errors.Is(err, ingest.ErrUsage) || !strings.Contains(err.Error(), says) {
 			t.Errorf("%v, want one that says %q", err, says)

@@ -36,7 +36,7 @@ const (
 type Options struct {
 	Hosts []string // ws:// or wss://, or a bare name, tried in this order
 	Wire  Wire
-	Also  []string // classes of events kept in streams of their own: identity, account
+	Also  []event.Kind // raw kinds, kept beside the five
 
 	StateDir string // where gaps are recorded
 	Log      *zap.Logger
@@ -57,7 +57,8 @@ type Options struct {
 // ErrUsage: the options contradict each other or are out of range.
 var ErrUsage = errors.New("invalid options")
 
-// alsoLimit is the length to which streams are cut that nobody drains.
+// alsoLimit is the length to which streams of raw kinds are cut while nobody
+// drains them.
 const alsoLimit = 500_000
 
 // maxSeen is how many events of a stream are remembered at most, in some 70 MB.
@@ -82,11 +83,6 @@ func (o Options) completed() (Options, error) {
 	}
 	if !slices.Contains([]Wire{Auto, V1, V2}, o.Wire) {
 		return o, fmt.Errorf("%w: wire %q is none of auto, v1, v2", ErrUsage, o.Wire)
-	}
-	for _, class := range o.Also {
-		if class != "identity" && class != "account" {
-			return o, fmt.Errorf("%w: %q cannot be kept as well: use identity, account", ErrUsage, class)
-		}
 	}
 	o.defaults()
 	return o, nil
@@ -147,11 +143,9 @@ func (o *Options) lanes(client *stream.Client) (lanes []*lane, of map[string]*la
 		l := newLane(kind.String(), client.Intake(client.Name(kind), 0))
 		lanes, of[kind.Collection()] = append(lanes, l), l
 	}
-	for _, class := range o.Also {
-		if of[class] == nil {
-			l := newLane(class, client.Intake(client.NameOf(class), alsoLimit))
-			lanes, of[class] = append(lanes, l), l
-		}
+	for _, kind := range o.Also {
+		l := newLane(kind.String(), client.Intake(client.Name(kind), alsoLimit))
+		lanes, of[kind.String()] = append(lanes, l), l
 	}
 	return lanes, of
 }

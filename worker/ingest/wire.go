@@ -59,7 +59,10 @@ func (o *Options) address(host string, wire Wire, c cursor) string {
 	path, collections := pathV1, "wantedCollections"
 	if wire == V2 {
 		path, collections = pathV2, "collections"
-		query["kinds"] = append([]string{"commit"}, o.Also...)
+		query.Add("kinds", "commit")
+		for _, kind := range o.Also {
+			query.Add("kinds", kind.String())
+		}
 	}
 	for _, kind := range event.Kinds() {
 		query.Add(collections, kind.Collection())

@@ -30,18 +30,15 @@ const staleReply = "DATAWRITER_STALE"
 type Intake struct {
 	redis  *redis.Client
 	name   string
-	most   int64 // length to which the stream is cut; 0 never cuts
+	most   int64 // length to which the stream is cut while it has no group; 0 never cuts
 	number int64 // of the next batch
 }
 
 // Intake returns the feed of the stream of that name. most cuts a stream that
-// nobody drains to about that many entries; 0 is no limit.
+// nobody drains, one without a group, to about that many entries; 0 is no limit.
 func (c *Client) Intake(name string, most int64) *Intake {
 	return &Intake{redis: c.redis, name: name, most: most}
 }
-
-// NameOf returns the name of a stream that belongs to no kind: PREFIX{word}.
-func (c *Client) NameOf(word string) string { return c.cfg.Prefix + "{" + word + "}" }
 
 // Name returns the stream's key.
 func (i *Intake) Name() string { return i.name }
@@ -114,14 +111,23 @@ type IntakeBatch struct {
 // feedIntake adds entries, moves the position and keeps identities, in one step.
 // KEYS stream, hash, list; ARGV owner, number, position, seen, forget, most, events…
 // It is refused when Redis is out of memory, whole: a source that can replay
-// waits, and the room that is left is the drain's.
+// waits, and the room that is left is the drain's. A stream that is cut keeps
+// everything as soon as somebody has a group on it, who still has to read it.
 var feedIntake = newScript(`#!lua
 local at = redis.call('HMGET', KEYS[2], 'owner', 'batch')
 if at[1] ~= ARGV[1] or at[2] ~= ARGV[2] then
   return redis.error_reply('` + staleReply + ` owner ' .. tostring(at[1]) .. ' batch ' .. tostring(at[2]))
 end
+local cut = ARGV[6] ~= '0' and #ARGV > 6
+if cut then
+  local groups = redis.pcall('XINFO', 'GROUPS', KEYS[1])
+  if groups.err and not string.find(groups.err, 'no such key', 1, true) then
+    return redis.error_reply('NOPERM who reads ' .. KEYS[1] .. ' cannot be seen (does the user have +xinfo|groups?): ' .. groups.err)
+  end
+  cut = groups.err or #groups == 0
+end
 for i = 7, #ARGV do
-  if ARGV[6] == '0' then redis.call('XADD', KEYS[1], '*', 'event', ARGV[i])
+  if not cut then redis.call('XADD', KEYS[1], '*', 'event', ARGV[i])
   else redis.call('XADD', KEYS[1], 'MAXLEN', '~', ARGV[6], '*', 'event', ARGV[i]) end
 end
 if ARGV[5] ~= '0' then redis.call('LPOP', KEYS[3], ARGV[5]) end

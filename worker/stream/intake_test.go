@@ -5,6 +5,7 @@ import (
 	"testing"
 	"time"
 
+	"datawriter/worker/event"
 	"datawriter/worker/stream"
 )
 
@@ -94,7 +95,7 @@ func TestAFullRedisTakesNoPartOfABatch(t *testing.T) {
 
 func TestAStreamThatNobodyDrainsIsCut(t *testing.T) {
 	_, c, _ := open(t)
-	i := c.Intake(c.NameOf("identity"), 100)
+	i := c.Intake(c.Name(event.Identity), 100)
 	_, err := i.Take(t.Context(), "a:1", alive)
 	ok(t, err)
 	events := make([][]byte, 1000)
@@ -104,5 +105,37 @@ func TestAStreamThatNobodyDrainsIsCut(t *testing.T) {
 	ok(t, c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}}))
 	if n := c.Redis().XLen(t.Context(), i.Name()).Val(); n < 100 || n > 250 {
 		t.Errorf("%d entries are left of 1000", n)
+	}
+}
+
+// TestAStreamThatSomebodyDrainsIsNotCut: what its group has not read would be lost.
+func TestAStreamThatSomebodyDrainsIsNotCut(t *testing.T) {
+	_, c, _ := open(t)
+	i := c.Intake(c.Name(event.Identity), 100)
+	_, err := i.Take(t.Context(), "a:1", alive)
+	ok(t, err)
+	events := make([][]byte, 1000)
+	for n := range events {
+		events[n] = []byte("x")
+	}
+	feed := func(want int64) {
+		t.Helper()
+		ok(t, c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}}))
+		if n := c.Redis().XLen(t.Context(), i.Name()).Val(); n < want || n > want+150 {
+			t.Errorf("%d entries, want %d or some more", n, want)
+		}
+	}
+	feed(100)
+	before := c.Redis().XLen(t.Context(), i.Name()).Val()
+	ok(t, c.Stream(event.Identity).EnsureGroup(t.Context()))
+	feed(before + 1000)
+	feed(before + 2000)
+	ok(t, c.Redis().XGroupDestroy(t.Context(), i.Name(), stream.DefaultGroup).Err())
+	feed(100)
+	c.Redis().Del(t.Context(), i.Name())
+	ok(t, c.Redis().Set(t.Context(), i.Name(), "no stream", 0).Err())
+	err = c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}})
+	if !errors.Is(err, stream.ErrMisconfigured) {
+		t.Errorf("groups that cannot be looked at: %v", err)
 	}
 }

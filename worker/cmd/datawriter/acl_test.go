@@ -91,7 +91,7 @@ func TestNoUserOfRedisCanDoMore(t *testing.T) {
 				"XGROUP DESTROY bluesky:{likes} g;GET k;FLUSHALL;KEYS *;CONFIG GET requirepass;EVAL return(1) 0;ACL LIST;SHUTDOWN;CLIENT LIST;MONITOR",
 		},
 		{
-			"ingester", "XADD bluesky:{likes} * event x;INFO memory;HSET bluesky:{likes}:ingest a b",
+			"ingester", "XADD bluesky:{likes} * event x;INFO memory;HSET bluesky:{likes}:ingest a b;XINFO GROUPS bluesky:{likes}",
 			"XRANGE bluesky:{likes} - +;XDEL bluesky:{likes} 1-1;XTRIM bluesky:{likes} MAXLEN 0;DEL bluesky:{likes};DEL bluesky:{likes}:ingest;XADD elsewhere * a b;" +
 				"HSET bluesky:{likes} a b;HSET elsewhere a b;GET k;FLUSHALL;KEYS *;CONFIG GET requirepass;ACL LIST;SHUTDOWN;SCRIPT FLUSH",
 		},

@@ -86,6 +86,20 @@ func streamNames(pairs []string) (map[event.Kind]string, error) {
 	return names, nil
 }
 
+// alsoFlag is the same for those who keep the events and those who drain them.
+func alsoFlag(category, usage string) cli.Flag {
+	return &cli.StringSliceFlag{Name: "also", Category: category, EnvVars: env("also"), Usage: "`CLASS` of further events " + usage + ": identity, account"}
+}
+
+// also returns the raw kinds of --also.
+func also(c *cli.Context) ([]event.Kind, error) {
+	kinds, err := event.ParseRawKinds(c.StringSlice("also"))
+	if err != nil {
+		return nil, usage("--also: %w", err)
+	}
+	return kinds, nil
+}
+
 func dataFlags() []cli.Flag {
 	return []cli.Flag{
 		&cli.StringFlag{Name: "data", Category: filesCategory, EnvVars: env("data"), Value: "./data", Usage: "`FOLDER` of the archive"},

@@ -39,7 +39,7 @@ Examples:
 		Flags: flags([]cli.Flag{
 			&cli.StringSliceFlag{Name: "host", Category: sourceCategory, EnvVars: env("host"), Value: cli.NewStringSlice(ingest.DefaultHosts...), Usage: "`ADDRESS` of a Jetstream server; repeatable: the next is asked when one fails"},
 			&cli.StringFlag{Name: "wire", Category: sourceCategory, EnvVars: env("wire"), Value: string(ingest.Auto), Usage: "`VERSION` of the protocol: v1, v2, or auto (v2 where the host speaks it)"},
-			&cli.StringSliceFlag{Name: "also", Category: sourceCategory, EnvVars: env("also"), Usage: "`CLASS` of further events to keep in a stream of its own: identity, account"},
+			alsoFlag(sourceCategory, "to keep in a stream of its own, which run --also drains"),
 			&cli.DurationFlag{Name: "stall", Category: sourceCategory, EnvVars: env("stall"), Usage: "`TIME` of silence after which a connection is doubted (default 30s)"},
 			&cli.Int64Flag{Name: "max-message", Category: sourceCategory, EnvVars: env("max-message"), Usage: "`BYTES` above which a message is dropped and counted (default 4 MiB)"},
 			&cli.StringFlag{Name: "listen", EnvVars: env("listen"), Value: "127.0.0.1:9403", Usage: "`ADDRESS` that answers /metrics and /healthz; empty for none"},
@@ -51,6 +51,10 @@ Examples:
 }
 
 func ingestAction(c *cli.Context) error {
+	kinds, err := also(c)
+	if err != nil {
+		return err
+	}
 	log, err := newLogger(c)
 	if err != nil {
 		return err
@@ -62,7 +66,7 @@ func ingestAction(c *cli.Context) error {
 	}
 	defer client.Close()
 	ingester, err := ingest.New(client, ingest.Options{
-		Hosts: c.StringSlice("host"), Wire: ingest.Wire(c.String("wire")), Also: c.StringSlice("also"),
+		Hosts: c.StringSlice("host"), Wire: ingest.Wire(c.String("wire")), Also: kinds,
 		Stall: c.Duration("stall"), MaxMessage: c.Int64("max-message"), StateDir: stateDir(c), Log: log,
 	})
 	if errors.Is(err, ingest.ErrUsage) {
