@@ -26,7 +26,7 @@ func (d *Drainer) backlog(ctx context.Context, end window.Window) ([]window.Wind
 		return nil, nil
 	}
 	found := make(map[window.Window]bool)
-	for _, kind := range event.Kinds() {
+	for _, kind := range d.kinds {
 		if err := d.withEntries(ctx, kind, end, found); err != nil {
 			return nil, err
 		}
@@ -59,7 +59,8 @@ func (d *Drainer) withEntries(ctx context.Context, kind event.Kind, end window.W
 }
 
 // withoutPart adds the windows before end that lack a part 0 of some kind,
-// from the oldest published window in sight on.
+// from the oldest published window in sight on. A raw kind is missing only from
+// its own oldest one on: an archive may have begun without it.
 func (d *Drainer) withoutPart(ctx context.Context, end window.Window, found map[window.Window]bool) error {
 	from := end.Start.Add(-lookBack)
 	latest, ok, err := sink.Latest(ctx, d.sink, d.cfg.Layout, end.Start)
@@ -72,8 +73,22 @@ func (d *Drainer) withoutPart(ctx context.Context, end window.Window, found map[
 	if latest.Before(from) {
 		from = latest
 	}
+	if err := d.addGaps(ctx, event.Kinds(), from, end, found); err != nil {
+		return err
+	}
+	for _, kind := range d.cfg.Also {
+		if err := d.addGaps(ctx, []event.Kind{kind}, from, end, found); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// addGaps adds the windows that lack a part 0 of one of these kinds, from the
+// first that has one on.
+func (d *Drainer) addGaps(ctx context.Context, kinds []event.Kind, from time.Time, end window.Window, found map[window.Window]bool) error {
 	have := make(map[window.Window]int)
-	for _, kind := range event.Kinds() {
+	for _, kind := range kinds {
 		drained, err := sink.Drained(ctx, d.sink, d.cfg.Layout, sink.Name{Kind: kind}, from, end.Start)
 		if err != nil {
 			return err
@@ -89,7 +104,7 @@ func (d *Drainer) withoutPart(ctx context.Context, end window.Window, found map[
 		}
 	}
 	for w := first; w.Before(end); w = w.Next() {
-		if have[w] < len(event.Kinds()) {
+		if have[w] < len(kinds) {
 			found[w] = true
 		}
 	}

@@ -32,6 +32,7 @@ type Config struct {
 	Wait        time.Duration // for a window to close
 	Lease       time.Duration // lifetime of the advisory lease
 	Attempts    int           // of each (window, kind), the first included
+	Also        []event.Kind  // raw kinds to drain beside the five
 	Version     string        // of this program, for footers
 	Faults      *fault.Injector
 	Book        *account.Book // of the streams' accounts; nil keeps none
@@ -45,12 +46,16 @@ type Drainer struct {
 	runs   *runlog.Log
 	cfg    Config
 	log    *zap.Logger
-	memory []memory // by kind; kinds are drained side by side, windows one after the other
+	kinds  []event.Kind // those that are drained, in the order of reports
+	memory []memory     // by kind; kinds are drained side by side, windows one after the other
 }
 
 // New returns a Drainer. It owns none of its dependencies.
 func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log *zap.Logger) *Drainer {
-	return &Drainer{source: source, sink: to, runs: runs, cfg: cfg, log: log, memory: make([]memory, len(event.Kinds()))}
+	return &Drainer{
+		source: source, sink: to, runs: runs, cfg: cfg, log: log,
+		kinds: append(event.Kinds(), cfg.Also...), memory: make([]memory, len(event.AllKinds())),
+	}
 }
 
 // Run drains a window, and before it the older ones that are not drained yet,

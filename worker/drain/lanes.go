@@ -28,7 +28,7 @@ type outcome struct {
 // the run log.
 type lanes struct {
 	*Drainer
-	ended []chan outcome // by kind, unbuffered: a lane waits until its outcome is taken
+	ended []chan outcome // of each of the kinds, unbuffered: a lane waits until its outcome is taken
 	all   sync.WaitGroup
 	halt  chan struct{}
 	once  sync.Once
@@ -39,7 +39,7 @@ type lanes struct {
 // them, or until it returns false.
 func (d *Drainer) start(ctx context.Context, windows []window.Window) *lanes {
 	l := &lanes{Drainer: d, halt: make(chan struct{}), cause: ErrStopped}
-	for _, kind := range event.Kinds() {
+	for _, kind := range d.kinds {
 		ended := make(chan outcome)
 		l.ended = append(l.ended, ended)
 		l.all.Go(func() {
@@ -85,14 +85,14 @@ func (l *lanes) stop(cause error) {
 	})
 }
 
-// next returns the outcomes of the next window, by kind. It returns false when no
+// next returns the outcomes of the next window, in the order of the kinds. It returns false when no
 // lane has begun it, and none will. Where only some have, the others' outcome is
 // errNotBegun.
 func (l *lanes) next() (outcomes []outcome, begun bool) {
 	for i, ended := range l.ended {
 		o, ok := <-ended
 		if !ok {
-			o = l.notBegun(event.Kind(i))
+			o = l.notBegun(l.kinds[i])
 		}
 		begun = begun || ok
 		outcomes = append(outcomes, o)

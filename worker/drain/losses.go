@@ -23,9 +23,25 @@ import (
 // openAccount notices a stream that is gone or counts less than it did. It comes
 // before the group is created, which would bring the stream back.
 func (a *attempt) openAccount(ctx context.Context) error {
+	if err := a.endCut(ctx); err != nil {
+		return err
+	}
 	return a.keepAccount(ctx, func(s *account.State, l account.Look) error {
 		return s.Begin(l, func() ([]account.Part, error) { return a.filed(ctx) })
 	})
+}
+
+// endCut creates the group of a raw stream before its account begins: what the
+// live source cuts from a stream without a group would count as lost between the
+// two. No account can tell yet that the stream was gone.
+func (a *attempt) endCut(ctx context.Context) error {
+	if !a.kind.IsRaw() || a.cfg.Book == nil {
+		return nil
+	}
+	if state, err := a.cfg.Book.Read(a.kind.String(), a.stream.Name()); err != nil || state.RunID != "" {
+		return nil //nolint:nilerr // the account itself says what is wrong with it
+	}
+	return a.stream.EnsureGroup(ctx)
 }
 
 // closeAccount compares what was added with what is in files and what is left.

@@ -114,7 +114,7 @@ func (r *runs) walkFrom(ctx context.Context, from, now time.Time) error {
 	err = sink.Walk(ctx, r.archive, shape.Layout, from, time.Time{}, func(hour sink.Hour) error {
 		for _, name := range hour.Names {
 			path := shape.Layout.Path(name)
-			if _, ok := r.counted[path]; ok || now.Before(name.Window.End().Add(patience)) {
+			if _, ok := r.counted[path]; ok || name.Kind.IsRaw() || now.Before(name.Window.End().Add(patience)) {
 				continue
 			}
 			// A run of an old window may be about to write its line: look twice,

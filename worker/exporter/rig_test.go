@@ -34,6 +34,7 @@ type rig struct {
 	data   string
 	log    *runlog.Log
 	seed   uint64
+	also   []event.Kind // raw kinds to drain
 }
 
 func newRig(t *testing.T, options ...string) *rig {
@@ -89,7 +90,7 @@ func (r *rig) drain(w window.Window, spec string, attempts int) runlog.Record {
 		r.Fatal(err)
 	}
 	cfg := drain.Config{
-		Length: w.Length, Layout: sink.Plain, Lease: 300 * time.Millisecond, Attempts: attempts, Version: "test", Faults: faults,
+		Length: w.Length, Layout: sink.Plain, Lease: 300 * time.Millisecond, Attempts: attempts, Version: "test", Faults: faults, Also: r.also,
 	}
 	elsewhere := runlog.Open(r.TempDir())
 	records, err := drain.New(r.client, to, elsewhere, cfg, zaptest.NewLogger(r)).Run(r.Context(), w)

@@ -72,6 +72,9 @@ func (r *runs) add(ctx context.Context, record runlog.Record) {
 	r.saved.changed = true
 	r.totals.addRecord(record)
 	for _, k := range record.Kinds {
+		if k.Kind.IsRaw() { // has no series
+			continue
+		}
 		r.totals.addStream(k)
 		fresh := r.uncounted(k.Parts)
 		if len(fresh) == 0 {

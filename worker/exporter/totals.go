@@ -79,7 +79,9 @@ func (t *totals) addSuccess(r runlog.Record) {
 	}
 	var entries int64
 	for _, k := range r.Kinds {
-		entries += k.Entries
+		if !k.Kind.IsRaw() {
+			entries += k.Entries
+		}
 	}
 	switch {
 	case t.Last == nil || t.Last.Window.Before(r.Window):

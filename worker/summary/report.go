@@ -136,6 +136,9 @@ func (d *Day) addRun(r runlog.Record) {
 		d.Slowest = &Slow{Window: r.Window, Seconds: r.Seconds}
 	}
 	for _, k := range r.Kinds {
+		if k.Kind.IsRaw() {
+			continue
+		}
 		for _, loss := range k.Losses {
 			d.add(k.Kind, KindDay{Lost: max(loss.Count, 1)})
 		}
@@ -165,6 +168,9 @@ func (r *Reporter) readFiles(ctx context.Context, shape sink.Archive, start time
 	end := start.AddDate(0, 0, 1)
 	err := sink.Walk(ctx, r.archive, shape.Layout, start, end, func(hour sink.Hour) error {
 		for _, name := range hour.Names {
+			if name.Kind.IsRaw() { // a report is about the five kinds
+				continue
+			}
 			n, err := r.readFile(ctx, shape.Layout.Path(name))
 			if err != nil {
 				return err

@@ -40,7 +40,7 @@ func untold(_ context.Context, v *Verifier, say sayer) error {
 	if v.cfg.Book == nil {
 		return nil
 	}
-	for _, kind := range event.Kinds() {
+	for _, kind := range event.AllKinds() {
 		state, err := v.cfg.Book.Read(kind.String(), "")
 		if err != nil {
 			return fmt.Errorf("read the account of %s: %w", kind, err)

@@ -12,7 +12,8 @@ import (
 
 // checkMissing: a missing file means "not drained", never "nothing happened".
 // What lies before the first published window or behind the last may still be
-// drained; what lies between them should have been.
+// drained; what lies between them should have been. A raw kind has a first and a
+// last of its own: it is drained from when it is asked for.
 var checkMissing = check{
 	Name:    "missing",
 	Promise: "from the first published window to the last, every kind of every window has a part 0",
@@ -24,8 +25,16 @@ var checkMissing = check{
 // drain may have been at work behind the walk's back, so that is no violation yet.
 type coverage struct {
 	window  window.Window
-	drained kinds // of window
+	drained kinds // of window, raw ones left out
 	lacking []span
+	raw     map[event.Kind]window.Window // the last that has a part 0
+	rawGaps []rawGap
+}
+
+// rawGap is a span in which a raw kind has no part 0, but before and behind it.
+type rawGap struct {
+	kind event.Kind
+	span span
 }
 
 // kinds are those that have a part 0.
@@ -42,10 +51,24 @@ func (c *coverage) see(h sink.Hour) {
 		if n.Window != c.window {
 			c.enter(n.Window)
 		}
-		if n.Part == 0 && !n.Rejects {
+		switch {
+		case n.Part > 0 || n.Rejects:
+		case n.Kind.IsRaw():
+			c.seeRaw(n)
+		default:
 			c.drained[n.Kind] = true
 		}
 	}
+}
+
+func (c *coverage) seeRaw(n sink.Name) {
+	if c.raw == nil {
+		c.raw = make(map[event.Kind]window.Window)
+	}
+	if last, ok := c.raw[n.Kind]; ok && last.Next().Before(n.Window) {
+		c.rawGaps = append(c.rawGaps, rawGap{n.Kind, span{last.Next(), n.Window.Start}})
+	}
+	c.raw[n.Kind] = n.Window
 }
 
 // enter begins the next window that has files.
@@ -76,6 +99,42 @@ func endMissing(ctx context.Context, v *Verifier, say sayer) error {
 		if err := v.reportSpan(ctx, lacks, say); err != nil {
 			return err
 		}
+	}
+	for _, gap := range v.coverage.rawGaps {
+		if err := v.wait(ctx); err != nil {
+			return err
+		}
+		if err := v.reportRaw(ctx, gap, say); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// reportRaw says how many of a span's windows lack a raw kind by now. Of windows
+// that nothing is drained of, reportSpan says so.
+func (v *Verifier) reportRaw(ctx context.Context, gap rawGap, say sayer) error {
+	held, err := v.held(ctx)
+	if err != nil {
+		return err
+	}
+	found, err := v.drainedIn(ctx, gap.span)
+	if err != nil || held[gap.kind] {
+		return err
+	}
+	var first window.Window
+	lacking := int64(0)
+	for w, drained := range found {
+		if drained[gap.kind] {
+			continue
+		}
+		if lacking++; lacking == 1 || w.Before(first) {
+			first = w
+		}
+	}
+	if lacking > 0 {
+		say(Violation{Window: &first, Kind: &gap.kind, Count: lacking,
+			Detail: fmt.Sprintf("there is no part 0, but before and behind it there is: run the window with --also %s", gap.kind)})
 	}
 	return nil
 }
@@ -117,7 +176,7 @@ func (v *Verifier) held(ctx context.Context) (kinds, error) {
 	if v.cfg.Source == nil {
 		return held, nil
 	}
-	for _, kind := range event.Kinds() {
+	for _, kind := range v.kinds() {
 		is, err := v.cfg.Source.Stream(kind).Held(ctx)
 		if err != nil {
 			return nil, err

@@ -130,11 +130,11 @@ func (p *place) fill(w window.Window) {
 }
 
 // drain drains a window and the older ones that are not drained.
-func (p *place) drain(w window.Window) {
+func (p *place) drain(w window.Window, also ...event.Kind) {
 	p.Helper()
 	to, err := sink.OpenURL(p.data, nil)
 	p.ok(err)
-	cfg := drain.Config{Length: w.Length, Layout: p.layout, CatchUp: true, Lease: 300 * time.Millisecond, Attempts: 1, Version: "test"}
+	cfg := drain.Config{Length: w.Length, Layout: p.layout, CatchUp: true, Lease: 300 * time.Millisecond, Attempts: 1, Version: "test", Also: also}
 	_, err = drain.New(p.client, to, p.runs(), cfg, zap.NewNop()).Run(context.Background(), w)
 	p.ok(err)
 }

@@ -47,6 +47,7 @@ type Verifier struct {
 	shapeless error        // why the archive's own record of its shape cannot be read
 	first     window.Window
 	last      window.Window // the first and the last of the range with a published file
+	raw       kinds         // raw ones with a published file in the range
 
 	// What checks remember on their way from the first hour to the end.
 	coverage coverage
@@ -67,7 +68,7 @@ func New(archive sink.Sink, cfg Config) *Verifier {
 	if cfg.Patience <= 0 {
 		cfg.Patience = time.Second
 	}
-	return &Verifier{archive: archive, cfg: cfg, checks: checks(), footers: make(footers)}
+	return &Verifier{archive: archive, cfg: cfg, checks: checks(), raw: make(kinds), footers: make(footers)}
 }
 
 // Run looks at everything and reports. The error is about looking, not about
@@ -143,6 +144,9 @@ func (v *Verifier) seeHour(h sink.Hour) {
 			v.report.Windows++
 			v.last = n.Window
 		}
+		if n.Kind.IsRaw() {
+			v.raw[n.Kind] = true
+		}
 	}
 	for _, c := range v.checks {
 		if c.hour != nil {
@@ -185,10 +189,21 @@ func (v *Verifier) readStreams(ctx context.Context) error {
 		return err
 	}
 	group, ctx := errgroup.WithContext(ctx)
-	for _, kind := range event.Kinds() {
+	for _, kind := range v.kinds() {
 		group.Go(func() error { return v.readStream(ctx, kind, server) })
 	}
 	return group.Wait()
+}
+
+// kinds lists what the archive holds: the five, and the raw ones that it has files of.
+func (v *Verifier) kinds() []event.Kind {
+	all := event.Kinds()
+	for _, kind := range event.RawKinds() {
+		if v.raw[kind] {
+			all = append(all, kind)
+		}
+	}
+	return all
 }
 
 // conclude asks the checks that can say something only when all files were seen.
