@@ -269,6 +269,8 @@ func TestUsageErrors(t *testing.T) {
 		{"an unknown level", nil, []string{"run", "--window", "5m", "--log-level", "loud"}, "info"},
 		{"a URL of another kind", nil, []string{"run", "--window", "5m", "--redis-url", "http://x"}, "redis://"},
 		{"an unknown fault", []string{"DATAWRITER_FAULT=nowhere=kill"}, []string{"run", "--window", "5m"}, "nowhere"},
+		{"a class that is not drained", nil, []string{"run", "--window", "5m", "--also", "identity,sync"}, "use identity, account"},
+		{"a class that is not kept", []string{"DATAWRITER_ALSO=likes"}, []string{"ingest"}, "use identity, account"},
 		{"no part for cat", nil, []string{"cat"}, "PART"},
 		{"a missing part for cat", nil, []string{"cat", "nowhere.parquet"}, "nowhere.parquet"},
 		{"an unknown shell", nil, []string{"completion", "ksh"}, "bash"},

@@ -41,9 +41,11 @@ by a signal.
 Examples:
    datawriter run --window 2026-11-23T10:05:00Z/5m
    datawriter run --window 2026-11-23T10:05:00Z/PT5M --data /data
-   datawriter run --window 5m          # every closed window that is not drained yet`,
+   datawriter run --window 5m          # every closed window that is not drained yet
+   datawriter run --window 5m --also identity,account`,
 		Flags: flags([]cli.Flag{
 			&cli.StringFlag{Name: "window", Required: true, Usage: "`WINDOW` as START/LENGTH, START/END or START/PT5M, or a bare length for all closed windows"},
+			alsoFlag("", "to drain as they came, from the streams that ingest --also keeps"),
 			&cli.BoolFlag{Name: "catch-up", EnvVars: env("catch-up"), Value: true, Usage: "first drain older windows that are not drained yet"},
 			&cli.DurationFlag{Name: "wait", EnvVars: env("wait"), Value: 10 * time.Second, Usage: "how long to wait for the window to close, by Redis's clock"},
 			&cli.IntFlag{Name: "attempts", EnvVars: env("attempts"), Value: 3, Usage: "how often to try each kind, with growing pauses, while Redis or the disk is away"},
@@ -126,6 +128,10 @@ func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), e
 	if c.Duration("lease") < 100*time.Millisecond || c.Duration("wait") < 0 {
 		return nil, nil, usage("--lease %s must be at least 100ms, and --wait %s not negative", c.Duration("lease"), c.Duration("wait"))
 	}
+	kinds, err := also(c)
+	if err != nil {
+		return nil, nil, err
+	}
 	to, layout, err := openSink(c)
 	if err != nil {
 		return nil, nil, err
@@ -140,7 +146,7 @@ func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), e
 	cfg := drain.Config{
 		Length: length, Layout: layout, Compression: compression, NoAck: c.Bool("noack"),
 		CatchUp: c.Bool("catch-up"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
-		Attempts: c.Int("attempts"), Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)),
+		Attempts: c.Int("attempts"), Also: kinds, Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)),
 	}
 	return drain.New(client, to, runlog.Open(stateDir(c)), cfg, log), func() { _ = client.Close(); _ = log.Sync() }, nil
 }
