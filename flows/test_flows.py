@@ -7,12 +7,13 @@ import signal
 import subprocess
 import sys
 import time
-from datetime import datetime, timezone
+from datetime import datetime, timedelta, timezone
 from pathlib import Path
 from types import SimpleNamespace
 from uuid import uuid4
 
 import pytest
+from prefect.states import Late, Pending, State
 
 sys.path.insert(0, str(Path(__file__).parent))
 
@@ -151,8 +152,9 @@ def test_the_slots_of_older_windows_end_with_the_slot_behind_this_ones(window, e
 @pytest.fixture
 def waiting(monkeypatch):
     """Runs that wait, by slot and parameters; returns the function that ends some, which returns the new names of those, by slot."""
-    def ended(runs: dict[str, dict], before: str, settings: dict) -> dict[str, str]:
+    def ended(runs: dict[str, dict], before: str, settings: dict, states: dict[str, State] | None = None) -> dict[str, str]:
         server = Server(runs)
+        server.states = states or {}
         monkeypatch.setattr(overdue, "get_client", lambda sync_client: server)
         monkeypatch.setattr(overdue, "runtime", SimpleNamespace(deployment=SimpleNamespace(id=str(uuid4())), flow_run=SimpleNamespace(name="this")))
         overdue.end(at(before), settings, {"length": "5m"}, lambda slot: f"named {slot:%H:%M}")
@@ -165,6 +167,7 @@ class Server:
 
     def __init__(self, runs: dict[str, dict]) -> None:
         self.runs, self.ended = runs, {}
+        self.states = {}
 
     def __enter__(self):
         return self
@@ -173,7 +176,8 @@ class Server:
         pass
 
     def read_flow_runs(self, **_) -> list:
-        return [SimpleNamespace(id=slot, expected_start_time=at(slot), parameters=parameters) for slot, parameters in self.runs.items()]
+        return [SimpleNamespace(id=slot, expected_start_time=at(slot), parameters=parameters, state=self.states.get(slot, Late()))
+                for slot, parameters in self.runs.items()]
 
     def set_flow_run_state(self, run, state) -> None:
         assert (state.type.value, state.name, state.message) == ("COMPLETED", "Skipped", "Drained by the run this")
@@ -196,6 +200,12 @@ def test_runs_that_wait_for_a_drained_window_are_skipped(waiting):
     }
     assert waiting(runs, "10:15", {"length": "5m", "data": None}) == {slot: f"named {slot}" for slot in ("10:00", "10:05", "10:10")}
     assert waiting(runs, "10:15", {"length": "5m", "data": "/elsewhere"}) == {"10:03": "named 10:03"}
+
+
+def test_runs_on_their_way_are_left_alone_until_they_were_forgotten(waiting):
+    now = datetime.now(timezone.utc)
+    states = {"10:00": Pending(timestamp=now - timedelta(seconds=110)), "10:05": Pending(timestamp=now - timedelta(seconds=130))}
+    assert waiting({"10:00": {}, "10:05": {}}, "10:15", {}, states) == {"10:05": "named 10:05"}
 
 
 def test_runs_that_cannot_be_skipped_do_not_fail_a_drained_window(waiting, monkeypatch):

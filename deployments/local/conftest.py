@@ -103,11 +103,11 @@ class Stack:
                 found.setdefault(names[table["flow_run_id"]], []).extend(sorted(windows))
         return found
 
-    def run_now(self, deployment: str = "drain-window", **parameters) -> str:
-        """Starts a run by hand; returns its ID."""
+    def run_now(self, deployment: str = "drain-window", state: dict | None = None, **parameters) -> str:
+        """Starts a run by hand, or leaves it in that state; returns its ID."""
         found = self.api(f"/deployments/name/{deployment}/{deployment}")
         return self.api(f"/deployments/{found['id']}/create_flow_run",
-                        {"parameters": found["parameters"] | parameters, "state": {"type": "SCHEDULED"}})["id"]
+                        {"parameters": found["parameters"] | parameters, "state": state or {"type": "SCHEDULED"}})["id"]
 
     def state_of(self, run: str) -> dict:
         return self.api(f"/flow_runs/{run}")["state"]
