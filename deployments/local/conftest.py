@@ -72,13 +72,13 @@ class Stack:
         command = [str(Path(sys.prefix) / "bin/supervisorctl"), "-s", f"unix://{self.state}/supervisor.sock", *arguments]
         return subprocess.run(command, capture_output=True, text=True).stdout
 
-    def api(self, path: str, body=None):
+    def api(self, path: str, body=None, method: str | None = None):
         data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, {"Content-Type": "application/json"})
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, {"Content-Type": "application/json"}, method=method)
         for attempt in range(240):  # a server that was killed takes a while to come back
             try:
                 with urllib.request.urlopen(request, timeout=30) as response:
-                    return json.load(response)
+                    return json.loads(response.read() or "null")
             except (OSError, ValueError):
                 if attempt == 239:
                     raise

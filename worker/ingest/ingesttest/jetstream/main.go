@@ -31,24 +31,29 @@ func main() {
 	rate := flag.Int("rate", 1500, "events a second")
 	seed := flag.Uint64("seed", uint64(time.Now().UnixNano()), "seed of the events; a server that is started again must not send the same")
 	flag.Parse()
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
-	defer stop()
-
-	listener, err := net.Listen("tcp", *listen)
-	if err != nil {
+	if err := serve(*listen, *rate, *seed); err != nil {
 		fmt.Fprintln(os.Stderr, err)
 		os.Exit(1)
 	}
-	source := ingesttest.NewSource(*seed, remembered)
-	host := (&ingesttest.Host{Source: source, V1: true, V2: true, At: listener}).Start(*seed)
+}
+
+func serve(listen string, rate int, seed uint64) error {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", listen)
+	if err != nil {
+		return err
+	}
+	source := ingesttest.NewSource(seed, remembered)
+	host := (&ingesttest.Host{Source: source, V1: true, V2: true, At: listener}).Start(seed)
 	defer host.Stop()
 	fmt.Println(host.URL())
 	for next := time.NewTicker(tick); ; {
 		select {
 		case <-ctx.Done():
-			return
+			return nil
 		case <-next.C:
-			source.Make(*rate*int(tick/time.Millisecond)/1000, tick)
+			source.Make(rate*int(tick/time.Millisecond)/1000, tick)
 		}
 	}
 }
