@@ -64,7 +64,7 @@ type State struct {
 	Shaken  bool            `json:"shaken"`  // the count may have gone back, or the base be too high: a negative difference says nothing
 	Renewed bool            `json:"renewed"` // the group was gone, perhaps with its stream
 	Gone    Class           `json:"gone"`    // why the stream was gone under this server, until it is known how much went with it
-	Back    int64           `json:"back"`    // how far the count went back when the stream was deleted or evicted under this server
+	Back    int64           `json:"back"`    // how far the count went back under this server, or before it, when the stream may have been deleted or evicted
 	Undone  int64           `json:"undone"`  // how much of that a restart since may have undone, with the tail of the file: as much more says nothing
 	Lost    map[Class]int64 `json:"lost"`    // ever
 	Pending []Loss          `json:"pending"` // not reported yet
@@ -153,7 +153,8 @@ func (s *State) vanished(l Look) {
 }
 
 // rolledBack books what was open at the last look of another server and is in no
-// file now.
+// file now. The stream may have been deleted or evicted under the new one as well,
+// which another restart may undo.
 func (s *State) rolledBack(l Look, files Files) error {
 	parts, err := files()
 	if err != nil {
@@ -164,7 +165,7 @@ func (s *State) rolledBack(l Look, files Files) error {
 	if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 		s.lose(RolledBack, n)
 	}
-	s.Filed, s.Shaken, s.Renewed = filed, true, false
+	s.Filed, s.Shaken, s.Renewed, s.Back = filed, true, false, s.Added-l.Added
 	s.remember(l, open)
 	return nil
 }

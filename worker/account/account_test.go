@@ -145,6 +145,16 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.file(4)
 			s.close(4)
 		},
+		"an eviction behind a restart, both at once in sight, that another restart undoes": func(s *stream) {
+			s.window(50, 0)
+			s.look = account.Look{RunID: "b"}
+			s.begin()
+			s.close(0)
+			s.look.RunID, s.look.Added, s.look.Length = "c", 54, 4
+			s.begin()
+			s.file(4)
+			s.close(4)
+		},
 		"a restart that loses nothing": func(s *stream) { s.window(50, 5); s.look.RunID = "b"; s.window(5, 0) },
 		"a restart that brings settled entries back": func(s *stream) {
 			s.window(50, 5)
