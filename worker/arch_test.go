@@ -25,7 +25,7 @@ var floors = map[string]int{
 }
 
 // testSupport lists packages that only tests may import: servers and suites.
-var testSupport = []string{"ingest/ingesttest", "stream/streamtest", "sink/sinktest"}
+var testSupport = []string{"ingest/ingesttest", "ingest/ingesttest/jetstream", "stream/streamtest", "sink/sinktest"}
 
 // owners lists who may import a library, with the reason for the ban.
 var owners = []struct {
