@@ -314,12 +314,13 @@ func (p *pressureRun) account(ctx context.Context, books map[event.Kind]*account
 		if err != nil {
 			return nil, err
 		}
-		b := books[kind]
-		if err := b.Begin(account.Look(l), func() ([]account.Part, error) { return nil, nil }); err != nil {
+		noFiles := func() ([]account.Part, error) { return nil, nil }
+		if err := books[kind].Begin(account.Look(l), noFiles); err != nil {
 			return nil, err
 		}
-		if b.Added <= l.Added { // nothing went: what is open now is all that is there
-			b.Added, b.Open = l.Added, l.Length
+		l.Exists = true // a drain creates it, and takes nothing here
+		if err := books[kind].End(account.Look(l), 0, 0, noFiles); err != nil {
+			return nil, err
 		}
 	}
 	return books, nil
