@@ -107,7 +107,22 @@ func (w *world) losePower(chance func() bool) (gone int) {
 		}
 		return nil
 	})
+	w.survived()
 	return gone
+}
+
+// survived notes in the trace that every name which is there now is on disk: what
+// has outlived a loss of power is not lost in the next.
+func (w *world) survived() {
+	trace, err := os.OpenFile(w.traceFile, os.O_WRONLY|os.O_APPEND, 0)
+	try(err)
+	defer trace.Close()
+	try(filepath.WalkDir(w.data, func(path string, e os.DirEntry, err error) error {
+		if err == nil && e.IsDir() {
+			_, err = fmt.Fprintf(trace, "%s\t%s\n", fault.TraceNames, path)
+		}
+		return err
+	}))
 }
 
 // allDurable fails unless every published file would survive a loss of power.
