@@ -130,8 +130,9 @@ func (s *State) restarted(files Files) error {
 	if err != nil {
 		return err
 	}
-	s.loseGone(Look{}, total(parts))
-	s.Filed, s.Open = total(parts), 0
+	filed := total(parts)
+	s.loseGone(Look{}, filed)
+	s.Filed, s.Open = filed, 0
 	return nil
 }
 

@@ -29,9 +29,8 @@ func TestEachEventIsStoredOnceWhateverTheHostDoes(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
-			run := r.start(r.options(h))
-			r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+			h := r.hostLike(shape)
+			run := r.connect(r.options(h))
 			r.make(10, 0)
 			r.complete()
 			h.Set(faults)
@@ -52,8 +51,7 @@ func TestEachEventIsStoredOnceWhateverTheHostDoes(t *testing.T) {
 func TestARestartContinuesWhereTheLastOneEnded(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V1: true})
-	run := r.start(r.options(h))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(r.options(h))
 	r.make(500, time.Second)
 	r.complete()
 	run.end()
@@ -69,9 +67,8 @@ func TestEventsThatTheServerNoLongerHasAreAGapWithItsBounds(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
-			run := r.start(r.options(h))
-			r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+			h := r.hostLike(shape)
+			run := r.connect(r.options(h))
 			r.make(500, time.Second)
 			r.complete()
 			h.Refuse(true)
@@ -113,9 +110,8 @@ func TestAConnectionThatEndsBehindAJumpLosesNothing(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			r := newRig(t)
-			h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
-			run := r.start(r.options(h))
-			r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+			h := r.hostLike(shape)
+			r.connect(r.options(h))
 			r.make(500, time.Second)
 			r.complete()
 			for jumps := 1; jumps <= 3; jumps++ {
@@ -140,8 +136,7 @@ func TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer(t *testing.T) {
 	r := newRig(t)
 	a, b := r.host(&ingesttest.Host{V1: true}), r.host(&ingesttest.Host{V1: true, Skew: -20 * time.Second})
 	b.Refuse(true)
-	run := r.start(r.options(a, b))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(r.options(a, b))
 	r.make(500, time.Second)
 	r.complete()
 	a.Refuse(true)
@@ -169,8 +164,7 @@ func at(m ingesttest.Made, skew time.Duration) time.Time {
 func TestRedisThatIsAwayIsWaitedFor(t *testing.T) {
 	r := newRig(t, "--appendonly", "yes", "--appendfsync", "always")
 	h := r.host(&ingesttest.Host{V2: true})
-	run := r.start(r.options(h))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(r.options(h))
 	for range 3 {
 		r.make(500, time.Second)
 		r.complete()
@@ -190,8 +184,7 @@ func TestRedisThatIsAwayIsWaitedFor(t *testing.T) {
 func TestARedisThatLostItsLastSecondGetsItAgain(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V2: true})
-	run := r.start(r.options(h))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	r.connect(r.options(h))
 	r.make(500, time.Second)
 	r.complete()
 	redis := r.client.Redis()
@@ -211,8 +204,7 @@ func TestARedisThatLostItsLastSecondGetsItAgain(t *testing.T) {
 func TestAFullRedisStopsTheReadingAndAnEmptyOneLetsItCatchUp(t *testing.T) {
 	r := newRig(t, "--maxmemory-policy", "noeviction")
 	h := r.host(&ingesttest.Host{V1: true})
-	run := r.start(r.options(h))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(r.options(h))
 	r.make(500, time.Second)
 	r.complete()
 	redis := r.client.Redis()
@@ -238,8 +230,7 @@ func TestAClockThatStandsStillCostsNoMemory(t *testing.T) {
 	h := r.host(&ingesttest.Host{V1: true})
 	o := r.options(h)
 	o.Remember, o.Keep, o.Stall = 300, time.Hour, time.Minute
-	run := r.start(o)
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(o)
 	for range 8 {
 		r.make(1000, time.Second)
 		r.complete()
@@ -267,8 +258,7 @@ func TestAnEventOfAnotherCenturyDoesNotKeepAllBehindIt(t *testing.T) {
 	h := r.host(&ingesttest.Host{V1: true})
 	o := r.options(h)
 	o.Keep, o.Settle, o.HostMargin, o.Stall = 100*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, time.Minute
-	run := r.start(o)
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(o)
 	r.make(100, time.Second)
 	r.complete()
 	for _, m := range r.source.Strange(time.Now().AddDate(100, 0, 0).UnixMicro()) {
@@ -287,8 +277,7 @@ func TestAnEventOfAnotherCenturyDoesNotKeepAllBehindIt(t *testing.T) {
 func TestASecondIngestStandsByAndTakesOver(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V1: true, V2: true})
-	first := r.start(r.options(h))
-	r.until("it is connected", func() bool { return first.counter("connections_total") > 0 })
+	first := r.connect(r.options(h))
 	second := r.start(r.options(h))
 	r.until("the second stands by", func() bool { return second.counter("state", "standing_by") > 0 })
 	r.make(500, time.Second)
@@ -311,8 +300,7 @@ func TestAnotherHostWithAnotherClockContinues(t *testing.T) {
 			a := r.host(&ingesttest.Host{V1: true, V2: true, Base: 1_000_000})
 			b := r.host(&ingesttest.Host{V1: true, Skew: skew})
 			o := r.options(a, b)
-			run := r.start(o)
-			r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+			run := r.connect(o)
 			for range 2 {
 				r.make(1000, time.Second)
 				r.complete()
@@ -335,8 +323,7 @@ func TestAnotherHostWithAnotherClockContinues(t *testing.T) {
 func TestAHostThatNumbersAnewIsAskedByTime(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V2: true, Base: 1_000_000})
-	run := r.start(r.options(h))
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(r.options(h))
 	r.make(500, time.Second)
 	r.complete()
 	h.Refuse(true)
@@ -357,8 +344,7 @@ func TestAQuietNightIsNoDeadConnection(t *testing.T) {
 	h := r.host(&ingesttest.Host{V1: true})
 	o := r.options(h)
 	o.Stall = 50 * time.Millisecond
-	run := r.start(o)
-	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+	run := r.connect(o)
 	r.make(200, time.Second)
 	r.complete()
 	silent := func() float64 { return run.counter("disconnections_total", "silent") }
@@ -383,8 +369,7 @@ func TestOtherClassesAreCountedAndKeptWhenAskedFor(t *testing.T) {
 		h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2})
 		o := r.options(h)
 		o.Also = []event.Kind{event.Identity}
-		run := r.start(o)
-		r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+		run := r.connect(o)
 		r.source.Add([]byte(`{"did":"did:plc:a","time_us":1,"kind":"identity","identity":{"did":"did:plc:a","handle":"a.example","seq":7}}`),
 			[]byte(`{"did":"did:plc:a","time_us":1,"kind":"account","account":{"active":true,"did":"did:plc:a","seq":8}}`))
 		r.make(10, 0)
@@ -406,8 +391,7 @@ func TestTheRecordedEventsOfTheNetworkComeThrough(t *testing.T) {
 	for _, shape := range []*ingesttest.Host{{V1: true}, {V2: true}} {
 		r := newRig(t)
 		h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2})
-		run := r.start(r.options(h))
-		r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
+		r.connect(r.options(h))
 		for _, m := range r.source.Add(recorded...) {
 			if m.Key != "" {
 				r.made[m.Key]++

@@ -62,6 +62,11 @@ func (r *rig) host(h *ingesttest.Host) *ingesttest.Host {
 	return h
 }
 
+// hostLike serves the source as one of the wires does.
+func (r *rig) hostLike(shape *ingesttest.Host) *ingesttest.Host {
+	return r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
+}
+
 // options are impatient enough for a test.
 func (r *rig) options(hosts ...*ingesttest.Host) ingest.Options {
 	o := ingest.Options{
@@ -93,6 +98,14 @@ func (r *rig) start(o ingest.Options) *running {
 	run := &running{r: r, g: g, stop: cancel, done: make(chan error, 1)}
 	go func() { run.done <- g.Run(ctx) }()
 	r.t.Cleanup(func() { cancel(); <-run.done; run.done <- nil })
+	return run
+}
+
+// connect starts an ingest and waits until it has a connection.
+func (r *rig) connect(o ingest.Options) *running {
+	r.t.Helper()
+	run := r.start(o)
+	r.until("it is connected", func() bool { return run.counter("connections_total") > 0 })
 	return run
 }
 

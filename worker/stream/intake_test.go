@@ -93,15 +93,22 @@ func TestAFullRedisTakesNoPartOfABatch(t *testing.T) {
 	equal(t, "length", c.Redis().XLen(t.Context(), likes.Name()).Val(), int64(1))
 }
 
-func TestAStreamThatNobodyDrainsIsCut(t *testing.T) {
-	_, c, _ := open(t)
-	i := c.Intake(c.Name(event.Identity), 100)
+// cutIntake returns the feed of a stream that is cut to about 100 entries, and 1000
+// events for it.
+func cutIntake(t *testing.T) (c *stream.Client, i *stream.Intake, events [][]byte) {
+	t.Helper()
+	_, c, _ = open(t)
+	i = c.Intake(c.Name(event.Identity), 100)
 	_, err := i.Take(t.Context(), "a:1", alive)
 	ok(t, err)
-	events := make([][]byte, 1000)
-	for n := range events {
-		events[n] = []byte("x")
+	for range 1000 {
+		events = append(events, []byte("x"))
 	}
+	return c, i, events
+}
+
+func TestAStreamThatNobodyDrainsIsCut(t *testing.T) {
+	c, i, events := cutIntake(t)
 	ok(t, c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}}))
 	if n := c.Redis().XLen(t.Context(), i.Name()).Val(); n < 100 || n > 250 {
 		t.Errorf("%d entries are left of 1000", n)
@@ -110,14 +117,7 @@ func TestAStreamThatNobodyDrainsIsCut(t *testing.T) {
 
 // TestAStreamThatSomebodyDrainsIsNotCut: what its group has not read would be lost.
 func TestAStreamThatSomebodyDrainsIsNotCut(t *testing.T) {
-	_, c, _ := open(t)
-	i := c.Intake(c.Name(event.Identity), 100)
-	_, err := i.Take(t.Context(), "a:1", alive)
-	ok(t, err)
-	events := make([][]byte, 1000)
-	for n := range events {
-		events[n] = []byte("x")
-	}
+	c, i, events := cutIntake(t)
 	feed := func(want int64) {
 		t.Helper()
 		ok(t, c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}}))
@@ -134,7 +134,7 @@ func TestAStreamThatSomebodyDrainsIsNotCut(t *testing.T) {
 	feed(100)
 	c.Redis().Del(t.Context(), i.Name())
 	ok(t, c.Redis().Set(t.Context(), i.Name(), "no stream", 0).Err())
-	err = c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}})
+	err := c.Feed(t.Context(), "a:1", []*stream.Intake{i}, []stream.IntakeBatch{{Events: events}})
 	if !errors.Is(err, stream.ErrMisconfigured) {
 		t.Errorf("groups that cannot be looked at: %v", err)
 	}

@@ -79,17 +79,23 @@ const windowStart = uint64(1795428300000)
 // fill adds n valid likes, one malformed one and one valid follow to the window.
 func fill(t *testing.T, server *streamtest.Server, n int) {
 	t.Helper()
-	client, err := stream.Open(stream.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
 	var batch []stream.Addition
 	for i := range n {
 		batch = append(batch, addition(event.Likes, i, fmt.Appendf(nil, `{"did":"did:plc:tmakk4opsnbywozo6oa2afff","time_us":1783175888218287,"kind":"commit","commit":{"rev":"r","operation":"delete","collection":"app.bsky.feed.like","rkey":"k%d"}}`, i)))
 	}
 	batch = append(batch, addition(event.Likes, n, []byte("{")),
 		addition(event.Follows, 0, []byte(`{"did":"d","time_us":1783175888218287,"kind":"commit","commit":{"operation":"delete","collection":"app.bsky.graph.follow","rkey":"k"}}`)))
+	addAll(t, server, batch)
+}
+
+// addAll adds entries to a server.
+func addAll(t *testing.T, server *streamtest.Server, batch []stream.Addition) {
+	t.Helper()
+	client, err := stream.Open(stream.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
 	if _, err := client.Add(context.Background(), batch); err != nil {
 		t.Fatal(err)
 	}

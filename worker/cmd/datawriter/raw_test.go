@@ -19,11 +19,6 @@ import (
 // fillRaw adds n events of each raw kind and a malformed one to the test's window.
 func fillRaw(t *testing.T, server *streamtest.Server, n int) {
 	t.Helper()
-	client, err := stream.Open(stream.Config{URL: server.URL()})
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer client.Close()
 	var batch []stream.Addition
 	for _, kind := range event.RawKinds() {
 		for i := range n {
@@ -31,9 +26,7 @@ func fillRaw(t *testing.T, server *streamtest.Server, n int) {
 		}
 		batch = append(batch, addition(kind, n, []byte("{")))
 	}
-	if _, err := client.Add(context.Background(), batch); err != nil {
-		t.Fatal(err)
-	}
+	addAll(t, server, batch)
 }
 
 // TestRawKindsOfAKilledRun: the promise of the five holds for them.
