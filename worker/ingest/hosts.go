@@ -14,12 +14,13 @@ type hostState struct {
 	address string
 	wire    Wire // to try next
 	byTime  bool // the number is too old there
+	sent    map[Wire]place
 }
 
 func newHosts(addresses []string, wanted Wire) *hosts {
 	h := &hosts{wanted: wanted}
 	for _, a := range addresses {
-		s := &hostState{address: a, wire: wanted}
+		s := &hostState{address: a, wire: wanted, sent: make(map[Wire]place)}
 		if wanted == Auto {
 			s.wire = V2
 		}
@@ -38,6 +39,23 @@ func (h *hosts) next() (host string, wire Wire, byTime bool) {
 	byTime, s.byTime = s.byTime, false
 	return s.address, s.wire, byTime
 }
+
+// sent notes the newest event of a connection to the current host.
+func (h *hosts) sent(wire Wire, newest place) {
+	s := h.current()
+	s.sent[wire] = s.sent[wire].raised(newest)
+}
+
+// past returns up to where the current host can send nothing but a replay: by its
+// clock, what happens now is later than what it has sent before. margin is for
+// events that pass each other on their way through the host.
+func (h *hosts) past(wire Wire, margin time.Duration) place {
+	p := h.current().sent[wire]
+	return place{p.us - margin.Microseconds(), p.seq}
+}
+
+// forgetSent begins anew with a host whose numbers are others now.
+func (h *hosts) forgetSent() { clear(h.current().sent) }
 
 func (h *hosts) rotate() { h.now = (h.now + 1) % len(h.all) }
 

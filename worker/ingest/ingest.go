@@ -176,11 +176,12 @@ func (g *Ingester) connect(ctx context.Context) bool {
 	now := time.Now()
 	l := &link{
 		of: g, conn: conn, host: host, wire: wire, asked: asked, number: low.Connection + 1,
-		batch: newBatch(len(g.lanes)), settled: newSettled(g.opts.Settle, now),
+		batch: newBatch(len(g.lanes)), settled: newSettled(g.opts.Settle, g.hosts.past(wire, g.opts.Rewind), now),
 		continuity: newContinuity(low, low.Host == host && low.Wire == wire),
 		lastEvent:  now, lastCut: now, busySince: now,
 	}
 	err = l.run(ctx)
+	g.hosts.sent(wire, l.newest)
 	if failed := g.writer.wait(); failed != nil {
 		g.synced = false
 		err = failed
@@ -247,6 +248,7 @@ func (g *Ingester) renumbered() {
 	for _, l := range g.lanes {
 		l.at.Host, l.at.Seq = "", 0
 	}
+	g.hosts.forgetSent()
 }
 
 // lane returns the class of an event, and the index of the lane that it belongs

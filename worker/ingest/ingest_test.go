@@ -130,6 +130,35 @@ func TestAConnectionThatEndsBehindAJumpLosesNothing(t *testing.T) {
 	}
 }
 
+// TestConnectionsThatAllBreakEarlyGetOn: none lasts until its time alone would show
+// that nothing older comes. All would begin at the same place, and end at the same.
+func TestConnectionsThatAllBreakEarlyGetOn(t *testing.T) {
+	for name, shape := range wires {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			h := r.hostLike(shape)
+			o := r.options(h)
+			o.Settle = time.Hour
+			run := r.connect(o)
+			for _, m := range r.source.MakeUntil(time.Now().Add(-time.Minute), 10, 0) {
+				r.made[m.Key]++
+			}
+			r.complete()
+			h.Refuse(true)
+			h.Set(ingesttest.Faults{Most: 2500, JumpAhead: 300, JumpCut: 0.5})
+			r.make(20_000, 50*time.Second)
+			h.Refuse(false)
+			r.complete()
+			r.exact(nil)
+			r.noGap()
+			if run.counter("disconnections_total", "closed") < 8 {
+				t.Error("the connections did not break")
+			}
+		})
+	}
+}
+
 // TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer: by the clocks it ends before it
 // begins. It is reported, also after a restart.
 func TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer(t *testing.T) {

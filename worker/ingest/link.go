@@ -36,6 +36,7 @@ type link struct {
 	continuity *continuity
 	envelopes  event.Envelopes
 	scratch    []byte
+	newest     place     // of what came
 	fresh      bool      // it brought something new
 	lastEvent  time.Time // of any class, and what we waited ourselves
 	lastCut    time.Time
@@ -153,7 +154,7 @@ func (l *link) sort(e *event.Envelope) error {
 	}
 	if e.TimeUS.Valid {
 		l.continuity.delivered(e.TimeUS.Value, known, now)
-		l.settled.received(place{e.TimeUS.Value, e.Cursor.Value}, now)
+		l.received(place{e.TimeUS.Value, e.Cursor.Value}, now)
 	}
 	if added {
 		l.fresh = true
@@ -162,6 +163,15 @@ func (l *link) sort(e *event.Envelope) error {
 		l.of.arrived(now.Sub(time.UnixMicro(e.TimeUS.Value)))
 	}
 	return nil
+}
+
+// received notes where an event stands in the source.
+func (l *link) received(p place, now time.Time) {
+	l.settled.received(p, now)
+	// One of another century says nothing about the clock of its host.
+	if p.us <= now.Add(l.of.opts.HostMargin).UnixMicro() {
+		l.newest = l.newest.raised(p)
+	}
 }
 
 // store adds an event that its lane has not been given. known says that it was

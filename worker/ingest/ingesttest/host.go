@@ -23,6 +23,7 @@ import (
 type Faults struct {
 	Cut       float64 // ends the connection without a word
 	Close     float64 // ends it with a close code
+	Most      int     // ends it after so many events
 	Again     float64 // sends one of the last events once more
 	Garbage   float64 // sends something that is no event
 	Slow      float64 // sends a message in pieces, with pauses
@@ -53,6 +54,7 @@ type Host struct {
 	closing atomic.Bool
 	live    map[*websocket.Conn]*sending
 	fired   map[string]int
+	sent    int64    // highest number, on any connection
 	Asked   []string // the cursors of connections, in order
 }
 
@@ -121,6 +123,14 @@ func (h *Host) happened(fault string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fired[fault]++
+}
+
+// sentUpTo notes that an event is sent, and returns the highest number so far.
+func (h *Host) sentUpTo(number int64) int64 {
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	h.sent = max(h.sent, number)
+	return h.sent
 }
 
 // Refuse turns all away with 503, or no longer.

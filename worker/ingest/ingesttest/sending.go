@@ -19,6 +19,7 @@ type sending struct {
 	next   int64 // number to send
 	replay int64 // below it are events that were there when it began
 	sent   []Event
+	count  int            // how many were sent
 	leap   int            // how many are sent before their turn
 	ahead  map[int64]bool // those
 	rng    *rand.Rand
@@ -66,10 +67,15 @@ func (s *sending) faultsNow() Faults {
 }
 
 // jump sends the newest events before the rest of the replay, and not again in
-// their place, as a server does whose live tail overtakes its replay.
+// their place, as a server does whose live tail overtakes its replay. What it has
+// sent to anyone before is not live.
 func (s *sending) jump(ctx context.Context, f Faults) error {
+	from := max(s.h.Source.tip()-int64(s.leap), s.h.sentUpTo(0)+1)
+	newest := s.h.Source.read(from, s.leap, func() bool { return true })
+	if len(newest) == 0 {
+		return nil
+	}
 	s.h.happened(Jump)
-	newest := s.h.Source.read(s.h.Source.tip()-int64(s.leap), s.leap, func() bool { return true })
 	for i := range newest {
 		if err := s.send(ctx, &newest[i]); err != nil {
 			return err
@@ -119,7 +125,7 @@ func (s *sending) disturb(ctx context.Context, f Faults) error {
 		return true
 	}
 	switch {
-	case happens(Cut, f.Cut):
+	case f.Most > 0 && s.count >= f.Most, happens(Cut, f.Cut):
 		_ = s.conn.CloseNow()
 		return errEnd
 	case happens(Close, f.Close):
@@ -149,6 +155,8 @@ func (s *sending) disturb(ctx context.Context, f Faults) error {
 }
 
 func (s *sending) send(ctx context.Context, e *Event) error {
+	s.h.sentUpTo(e.Number)
+	s.count++
 	s.buffer = s.write(s.buffer[:0], e)
 	return s.raw(ctx, s.buffer)
 }

@@ -47,13 +47,15 @@ func NewSource(seed uint64, most int) *Source {
 
 // Make appends n events, the last of them now and the others evenly spread over
 // the time before. It returns them.
-func (s *Source) Make(n int, over time.Duration) []Made {
+func (s *Source) Make(n int, over time.Duration) []Made { return s.MakeUntil(time.Now(), n, over) }
+
+// MakeUntil is Make at another time, which no event so far is later than.
+func (s *Source) MakeUntil(last time.Time, n int, over time.Duration) []Made {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	made := make([]Made, n)
-	now := time.Now()
 	for i := range n {
-		at := now.Add(-over * time.Duration(n-1-i) / time.Duration(n)).UnixMicro()
+		at := last.Add(-over * time.Duration(n-1-i) / time.Duration(n)).UnixMicro()
 		at = max(at, s.lastUS+1) // the times of a host ascend
 		s.lastUS = at
 		made[i] = Made{s.append(s.made.Append(nil, s.made.Kind(), at), at), at}
