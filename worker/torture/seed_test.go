@@ -60,6 +60,9 @@ func (s *schedule) play() {
 	s.now = s.first.StartMS()
 	for range seedSteps {
 		s.produce(20 + s.rng.IntN(150))
+		if s.chance(16) {
+			s.burst()
+		}
 		s.step()
 		s.inspect("between steps")
 	}
@@ -78,6 +81,17 @@ func (s *schedule) produce(n int) {
 			k = event.Likes
 		}
 		additions = append(additions, addition{k, s.id(k), s.producer.fields(k)})
+	}
+	if _, err := s.producer.send(additions); tooOld(err) {
+		s.catchUp()
+	}
+}
+
+// burst adds more to one stream at once than is deleted one by one.
+func (s *schedule) burst() {
+	var additions []addition
+	for range 1200 {
+		additions = append(additions, addition{event.Likes, s.id(event.Likes), s.producer.fields(event.Likes)})
 	}
 	if _, err := s.producer.send(additions); tooOld(err) {
 		s.catchUp()
@@ -147,8 +161,7 @@ func (s *schedule) startSome() *process {
 	if s.chance(4) {
 		options = append(options, "--attempts=2")
 	}
-	_, err := os.Stat(filepath.Join(s.data, "_archive.json"))
-	if foreign := err == nil && s.chance(12); foreign {
+	if s.hasShape() && s.chance(12) {
 		p := s.start(win.Start.Truncate(2*length).Format(time.RFC3339)+"/"+window.Label(2*length), "", options...)
 		p.foreign = true
 		return p
@@ -156,10 +169,24 @@ func (s *schedule) startSome() *process {
 	return s.start(win.String(), s.someFault(), options...)
 }
 
-// someFault returns a fault spec, or none.
+// hasShape reports whether a run has got as far as writing the archive's shape.
+func (s *schedule) hasShape() bool {
+	_, err := os.Stat(filepath.Join(s.data, "_archive.json"))
+	return err == nil
+}
+
+// someFault returns a fault spec, or none. What only a first run passes is drawn
+// more often while there has been none.
 func (s *schedule) someFault() string {
 	points := fault.Points()
-	at := fmt.Sprintf("%s#%d", points[s.rng.IntN(len(points))], 1+s.rng.IntN(6))
+	if s.chance(2) && !s.hasShape() {
+		points = slices.DeleteFunc(points, func(p fault.Point) bool { return !ofTheShape(p) })
+	}
+	point, nth := points[s.rng.IntN(len(points))], 1+s.rng.IntN(6)
+	if happensOnce(point) {
+		nth = 1
+	}
+	at := fmt.Sprintf("%s#%d", point, nth)
 	switch s.rng.IntN(10) {
 	case 0, 1, 2, 3:
 		return at + "=kill"

@@ -280,7 +280,7 @@ func sweepCases() (cases []sweepCase) {
 func reaches(scenario string, p fault.Point) bool {
 	switch scenario {
 	case "late":
-		return !strings.HasPrefix(string(p), "archive.")
+		return !ofTheShape(p)
 	case "shared":
 		return p != fault.Trimmed
 	}
@@ -317,8 +317,11 @@ func isCore(scenario string, p fault.Point, action, aftermath string) bool {
 
 // happensOnce: a run passes these points once, all others once a kind or more.
 func happensOnce(p fault.Point) bool {
-	return strings.HasPrefix(string(p), "archive.") || p == fault.Trimmed || p == fault.Logged
+	return ofTheShape(p) || p == fault.Trimmed || p == fault.Logged
 }
+
+// ofTheShape: a step of writing the archive's shape.
+func ofTheShape(p fault.Point) bool { return strings.HasPrefix(string(p), "archive.") }
 
 // isFileStep reports whether the point can answer an I/O error.
 func isFileStep(p fault.Point) bool {
