@@ -7,28 +7,32 @@ CACHE  := $(CURDIR)/.cache
 BIN    := bin/datawriter
 VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.0-dev)
 
+# Tests are built as the program is, so that its libraries are compiled once; only the
+# race detector needs cgo.
+export CGO_ENABLED := 0
+export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
+
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-monitoring lint fuzz bench microbench engines redis clean
+.PHONY: help build test test-go test-monitoring lint fuzz bench microbench engines redis tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
 build: ## build bin/datawriter
-	CGO_ENABLED=0 $(GO) build -trimpath -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
+	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
-test: test-go torture-core test-monitoring test-flows ## everything a newcomer needs to trust the code
+test: test-go test-monitoring torture-core test-flows ## everything a newcomer needs to trust the code
 
 test-go: redis engines ## the program, against real servers
 	$(GO) vet ./...
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(GO) test -timeout 30m -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
+	CGO_ENABLED=1 $(GO) test -timeout 30m -race -p 4 $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
 	$(GO) test -timeout 30m ./worker/cmd/... # they start the program as processes, which the detector would not see into
 
-test-monitoring: redis ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
-	deployments/tools.sh
+test-monitoring: redis tools ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
 	$(GO) test -timeout 30m -parallel 8 ./deployments/... # they wait more than they work
 
@@ -74,6 +78,9 @@ redis: $(CACHE)/redis-server
 $(CACHE)/redis-server: deployments/redis/find-server.sh
 	@mkdir -p $(CACHE)
 	deployments/redis/find-server.sh $(CACHE) $(PYTHON) > $@.new && mv $@.new $@
+
+tools: # the servers that watch, where they are missing
+	deployments/tools.sh
 
 clean: ## remove what was built, not the data
 	rm -rf bin $(CACHE)

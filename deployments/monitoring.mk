@@ -2,7 +2,6 @@
 
 .PHONY: alert-delays
 
-alert-delays: redis ## how long after its condition each alert reaches Slack, in real time (40 minutes): OUT=folder keeps the messages
-	deployments/tools.sh
+alert-delays: redis tools ## how long after its condition each alert reaches Slack, in real time (40 minutes): OUT=folder keeps the messages
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
 	$(GO) test -v -count=1 -timeout=80m -run='TestAlertsReachTheirChannel|TestMessagesOutliveTheirChannel' ./deployments -faster=1 $(if $(OUT),-samples=$(abspath $(OUT)))

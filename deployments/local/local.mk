@@ -30,12 +30,10 @@ test: test-flows
 test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, without a server
 	$(VENV)/bin/python -m pytest -q flows
 
-e2e: build redis $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
-	deployments/tools.sh
+e2e: build redis tools $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
 
-e2e-live: build redis $(VENV)/.ready-test ## the whole stack on a live source, which is a stand-in
-	deployments/tools.sh
+e2e-live: build redis tools $(VENV)/.ready-test ## the whole stack on a live source, which is a stand-in
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_live.py
 
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)
