@@ -30,7 +30,7 @@ var hunters = map[fault.Mutant]string{
 	fault.NotDisturbed:   "a reader that dies takes a page",
 	fault.NoContentSync:  "part.hardened#1=kill/power loss",
 	fault.IgnoresIOError: "part.synced#1=EIO/power loss",
-	fault.RejectsLast:    "part.linked#1=kill/rerun",
+	fault.RejectsLast:    "rejects.linked#1=EIO/rerun",
 	fault.Replaces:       "part.synced#1=stop/racer",
 	fault.NoFolderSync:   "part.linked#1=kill/power loss",
 	fault.NoHarden:       "part.linked#1=kill/rerun",

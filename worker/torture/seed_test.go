@@ -82,9 +82,7 @@ func (s *schedule) produce(n int) {
 		}
 		additions = append(additions, addition{k, s.id(k), s.producer.fields(k)})
 	}
-	if _, err := s.producer.send(additions); tooOld(err) {
-		s.catchUp()
-	}
+	s.send(additions)
 }
 
 // burst adds more to one stream at once than is deleted one by one.
@@ -93,6 +91,11 @@ func (s *schedule) burst() {
 	for range 1200 {
 		additions = append(additions, addition{event.Likes, s.id(event.Likes), s.producer.fields(event.Likes)})
 	}
+	s.send(additions)
+}
+
+// send adds entries, of which Redis refuses those behind a fence.
+func (s *schedule) send(additions []addition) {
 	if _, err := s.producer.send(additions); tooOld(err) {
 		s.catchUp()
 	}
