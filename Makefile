@@ -26,10 +26,15 @@ build: ## build bin/datawriter
 
 test: test-go test-monitoring torture-core test-flows ## everything a newcomer needs to trust the code
 
+# In parallel (`make -j2 test`), beside what works goes only what waits.
+ifneq (,$(filter test,$(MAKECMDGOALS)))
+torture-core: | test-go
+endif
+
 test-go: redis engines ## the program, against real servers
 	$(GO) vet ./...
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	CGO_ENABLED=1 $(GO) test -timeout 30m -race -p 4 $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
+	CGO_ENABLED=1 $(GO) test -timeout 30m -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
 	$(GO) test -timeout 30m ./worker/cmd/... # they start the program as processes, which the detector would not see into
 
 test-monitoring: redis tools ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
