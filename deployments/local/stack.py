@@ -211,9 +211,13 @@ def down(env: dict[str, str]) -> int:
 
 
 def status(env: dict[str, str]) -> int:
-    done = supervisor(env, "status", check=False)
-    print(done.stdout or done.stderr, end="")
-    return done.returncode
+    """What of the stack runs; 1 where something of it does not."""
+    if supervisor(env, "pid", check=False).returncode != 0:
+        raise Refused(f"nothing runs here, or its state is not below {env['STATE']}: make up")
+    # What was never started belongs to another source, or is not installed.
+    lines = [line for line in supervisor(env, "status", check=False).stdout.splitlines() if not line.endswith("Not started")]
+    print(*lines, sep="\n")
+    return 0 if all(line.split()[1] == "RUNNING" for line in lines) else 1
 
 
 def wait_gone(pid: int, seconds: int) -> None:

@@ -61,6 +61,17 @@ def test_the_ui_answers(stack):
         assert b"Prefect" in page.read()
 
 
+def test_status_lists_what_runs(stack):
+    done = stack.command("status")
+    assert done.returncode == 0
+    states = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    assert set(states.values()) == {"RUNNING"} and {"server", "worker", "redis", "simulate"} <= set(states)
+    stack.supervisor("stop", "exporter")
+    done = stack.command("status")
+    assert done.returncode == 1 and "STOPPED" in done.stdout
+    stack.supervisor("start", "exporter")
+
+
 def test_a_second_up_says_that_it_runs_already(stack):
     done = stack.command("up")
     assert done.returncode == 1
@@ -83,6 +94,7 @@ def test_down_and_up_again_goes_on_where_it_was(stack):
     before = stack.windows()
     stack.down()
     assert stack.processes() == []
+    assert "nothing runs here" in stack.command("status").stderr
     for port in (stack.port, stack.redis_port, *map(int, stack.watching.values())):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
