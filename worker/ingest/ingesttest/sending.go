@@ -44,7 +44,7 @@ func (s *sending) run(ctx context.Context) {
 			}
 			s.replay = 0 // once
 		}
-		page := s.h.Source.read(s.next, 200, func() bool { return ctx.Err() != nil || s.h.closing.Load() })
+		page := s.h.Source.read(s.next, s.page(f), func() bool { return ctx.Err() != nil || s.h.closing.Load() })
 		if page == nil {
 			return
 		}
@@ -58,6 +58,15 @@ func (s *sending) run(ctx context.Context) {
 		}
 		s.next = page[len(page)-1].Number + 1
 	}
+}
+
+// page returns how many events to send next: not past the place of a jump.
+func (s *sending) page(f Faults) int {
+	const most = 200
+	if f.JumpAhead == 0 || s.next >= s.replay {
+		return most
+	}
+	return min(most, max(1, int(s.replay-s.next)-2*s.leap+1))
 }
 
 func (s *sending) faultsNow() Faults {
