@@ -43,7 +43,7 @@ type Options struct {
 
 	Stall      time.Duration // without an event after which a connection is doubted
 	MaxMessage int64         // bytes; a longer message is dropped and counted
-	Rewind     time.Duration // how far before its position a connection to the same host begins
+	Rewind     time.Duration // how far before its position a connection to the same host begins, and how far events may pass each other within a host
 	Settle     time.Duration // how far behind the newest event the source may deliver an older one
 	Grace      time.Duration // after which a connection that shows nothing known has a gap before it
 	HostMargin time.Duration // how far to rewind on another host, whose clock is another
