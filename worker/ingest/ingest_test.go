@@ -20,32 +20,38 @@ var wires = map[string]*ingesttest.Host{
 	"v2 alone, skewed": {V2: true, Skew: -700 * time.Millisecond},
 }
 
+// onEachWire tries something on a host of each.
+func onEachWire(t *testing.T, try func(t *testing.T, r *rig, h *ingesttest.Host)) {
+	for name, shape := range wires {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			r := newRig(t)
+			try(t, r, r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew}))
+		})
+	}
+}
+
 func TestEachEventIsStoredOnceWhateverTheHostDoes(t *testing.T) {
 	faults := ingesttest.Faults{
 		Cut: 0.0002, Close: 0.0002, Again: 0.02, Garbage: 0.002, Slow: 0.001, Strangers: 0.01, Long: 0.0005, LongBytes: 1 << 17,
 		Silent: 0.00005, Dead: 0.00005, JumpAhead: 200, Pause: time.Millisecond,
 	}
-	for name, shape := range wires {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			h := r.hostLike(shape)
-			run := r.connect(r.options(h))
-			r.make(10, 0)
+	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
+		run := r.connect(r.options(h))
+		r.make(10, 0)
+		r.complete()
+		h.Set(faults)
+		for range 4 {
+			r.make(1500, time.Second)
 			r.complete()
-			h.Set(faults)
-			for range 4 {
-				r.make(1500, time.Second)
-				r.complete()
-			}
-			run.end()
-			r.exact(nil)
-			r.noGap()
-			if run.counter("duplicates_total") == 0 || run.counter("disconnections_total") < 2 {
-				t.Error("nothing went wrong: the faults did not happen")
-			}
-		})
-	}
+		}
+		run.end()
+		r.exact(nil)
+		r.noGap()
+		if run.counter("duplicates_total") == 0 || run.counter("disconnections_total") < 2 {
+			t.Error("nothing went wrong: the faults did not happen")
+		}
+	})
 }
 
 func TestARestartContinuesWhereTheLastOneEnded(t *testing.T) {
@@ -63,100 +69,85 @@ func TestARestartContinuesWhereTheLastOneEnded(t *testing.T) {
 }
 
 func TestEventsThatTheServerNoLongerHasAreAGapWithItsBounds(t *testing.T) {
-	for name, shape := range wires {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			h := r.hostLike(shape)
-			run := r.connect(r.options(h))
-			r.make(500, time.Second)
-			r.complete()
-			h.Refuse(true)
-			lost := make(map[string]bool)
-			made := r.source.Make(2000, 0)
-			for _, m := range made {
-				lost[m.Key] = true
+	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
+		run := r.connect(r.options(h))
+		r.make(500, time.Second)
+		r.complete()
+		h.Refuse(true)
+		lost := make(map[string]bool)
+		made := r.source.Make(2000, 0)
+		for _, m := range made {
+			lost[m.Key] = true
+		}
+		r.source.Forget(0)
+		r.make(100, 0)
+		h.Refuse(false)
+		r.complete()
+		r.until("the gap is known", func() bool { return run.counter("gaps_total") > 0 })
+		r.make(100, 0)
+		r.complete()
+		r.exact(nil)
+		gaps := r.gaps()
+		if len(gaps) != 1 {
+			t.Fatalf("%d gaps, want one: %+v", len(gaps), gaps)
+		}
+		first, last := at(made[0], h.Skew), at(made[len(made)-1], h.Skew)
+		if g := gaps[0]; g.After.After(first) || !g.Until.After(last) {
+			t.Errorf("the gap %+v does not cover what was lost between %s and %s", g, first, last)
+		}
+		for key := range r.stored() {
+			if lost[key] {
+				t.Error("what was lost is there")
 			}
-			r.source.Forget(0)
-			r.make(100, 0)
-			h.Refuse(false)
-			r.complete()
-			r.until("the gap is known", func() bool { return run.counter("gaps_total") > 0 })
-			r.make(100, 0)
-			r.complete()
-			r.exact(nil)
-			gaps := r.gaps()
-			if len(gaps) != 1 {
-				t.Fatalf("%d gaps, want one: %+v", len(gaps), gaps)
-			}
-			first, last := at(made[0], shape.Skew), at(made[len(made)-1], shape.Skew)
-			if g := gaps[0]; g.After.After(first) || !g.Until.After(last) {
-				t.Errorf("the gap %+v does not cover what was lost between %s and %s", g, first, last)
-			}
-			for key := range r.stored() {
-				if lost[key] {
-					t.Error("what was lost is there")
-				}
-			}
-		})
-	}
+		}
+	})
 }
 
 // TestAConnectionThatEndsBehindAJumpLosesNothing: live events came before the rest
 // of the replay, and then nothing. Where the newest event counted as the position,
 // the next connection would begin behind what never came.
 func TestAConnectionThatEndsBehindAJumpLosesNothing(t *testing.T) {
-	for name, shape := range wires {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			h := r.hostLike(shape)
-			r.connect(r.options(h))
-			r.make(500, time.Second)
+	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
+		r.connect(r.options(h))
+		r.make(500, time.Second)
+		r.complete()
+		for jumps := 1; jumps <= 3; jumps++ {
+			h.Refuse(true)
+			h.Drop()
+			r.make(3000, time.Minute)
+			h.Set(ingesttest.Faults{JumpAhead: 500, JumpCut: 1})
+			h.Refuse(false)
+			r.until("live events jump ahead", func() bool { return h.Fired()[ingesttest.JumpCut] >= jumps })
+			h.Set(ingesttest.Faults{})
 			r.complete()
-			for jumps := 1; jumps <= 3; jumps++ {
-				h.Refuse(true)
-				h.Drop()
-				r.make(3000, time.Minute)
-				h.Set(ingesttest.Faults{JumpAhead: 500, JumpCut: 1})
-				h.Refuse(false)
-				r.until("live events jump ahead", func() bool { return h.Fired()[ingesttest.JumpCut] >= jumps })
-				h.Set(ingesttest.Faults{})
-				r.complete()
-			}
-			r.exact(nil)
-			r.noGap()
-		})
-	}
+		}
+		r.exact(nil)
+		r.noGap()
+	})
 }
 
 // TestConnectionsThatAllBreakEarlyGetOn: none lasts until its time alone would show
 // that nothing older comes. All would begin at the same place, and end at the same.
 func TestConnectionsThatAllBreakEarlyGetOn(t *testing.T) {
-	for name, shape := range wires {
-		t.Run(name, func(t *testing.T) {
-			t.Parallel()
-			r := newRig(t)
-			h := r.hostLike(shape)
-			o := r.options(h)
-			o.Settle = time.Hour
-			run := r.connect(o)
-			for _, m := range r.source.MakeUntil(time.Now().Add(-time.Minute), 10, 0) {
-				r.made[m.Key]++
-			}
-			r.complete()
-			h.Refuse(true)
-			h.Set(ingesttest.Faults{Most: 2500, JumpAhead: 300, JumpCut: 0.5})
-			r.make(20_000, 50*time.Second)
-			h.Refuse(false)
-			r.complete()
-			r.exact(nil)
-			r.noGap()
-			if run.counter("disconnections_total", "closed") < 8 {
-				t.Error("the connections did not break")
-			}
-		})
-	}
+	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
+		o := r.options(h)
+		o.Settle = time.Hour
+		run := r.connect(o)
+		for _, m := range r.source.MakeUntil(time.Now().Add(-time.Minute), 10, 0) {
+			r.made[m.Key]++
+		}
+		r.complete()
+		h.Refuse(true)
+		h.Set(ingesttest.Faults{Most: 2500, JumpAhead: 300, JumpCut: 0.5})
+		r.make(20_000, 50*time.Second)
+		h.Refuse(false)
+		r.complete()
+		r.exact(nil)
+		r.noGap()
+		if run.counter("disconnections_total", "closed") < 8 {
+			t.Error("the connections did not break")
+		}
+	})
 }
 
 // TestAGapThatIsShorterThanTheClocksOfTwoHostsDiffer: by the clocks it ends before it

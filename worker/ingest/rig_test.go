@@ -62,11 +62,6 @@ func (r *rig) host(h *ingesttest.Host) *ingesttest.Host {
 	return h
 }
 
-// hostLike serves the source as one of the wires does.
-func (r *rig) hostLike(shape *ingesttest.Host) *ingesttest.Host {
-	return r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2, Numbers: shape.Numbers, Base: shape.Base, Skew: shape.Skew})
-}
-
 // options are impatient enough for a test.
 func (r *rig) options(hosts ...*ingesttest.Host) ingest.Options {
 	o := ingest.Options{
