@@ -52,7 +52,11 @@ func newPatient(t *testing.T) *patient {
 	}
 	p.runs = []any{map[string]any{"expected_start_time": time.Now().Add(time.Minute).UTC()}}
 	prefect := p.serve(func(w http.ResponseWriter, r *http.Request) {
-		var reply any = true
+		if user, password, _ := r.BasicAuth(); user+":"+password != "admin:secret" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		var reply any = "3.8.8"
 		if r.URL.Path == "/api/flow_runs/filter" {
 			reply = p.runs
 		}
@@ -63,7 +67,7 @@ func newPatient(t *testing.T) *patient {
 	t.Cleanup(p.host.Stop)
 	p.ran(time.Now(), runlog.Record{Status: runlog.Drained})
 	p.config = doctor.Config{
-		Redis: p.client, Data: p.data, State: p.data, PrefectURL: prefect.URL + "/api", ExporterURL: exporter.URL + "/readyz",
+		Redis: p.client, Data: p.data, State: p.data, PrefectURL: prefect.URL + "/api", PrefectAuth: "admin:secret", ExporterURL: exporter.URL + "/readyz",
 		Hosts: []string{p.host.URL()}, Timeout: 20 * time.Second,
 	}
 	return p
@@ -137,6 +141,8 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 			p.config.Data = file
 		}},
 		{"prefect is away", "prefect", doctor.Failure, "make up", func(p *patient) { p.servers[0].Close() }},
+		{"prefect wants a login", "prefect", doctor.Failure, "--prefect-auth-file", func(p *patient) { p.config.PrefectAuth = "" }},
+		{"prefect wants another login", "prefect", doctor.Failure, "--prefect-auth-file", func(p *patient) { p.config.PrefectAuth = "admin:older" }},
 		{"nothing is scheduled", "schedule", doctor.Failure, "resume its schedule", func(p *patient) { p.runs = []any{} }},
 		{"the last run failed", "last window", doctor.Failure, "datawriter run", func(p *patient) {
 			p.ran(time.Now().Add(time.Second), runlog.Record{Status: runlog.Failed, Error: "disk full"})

@@ -1,26 +1,30 @@
 package doctor
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"strings"
 	"time"
 
 	"datawriter/worker/ingest"
+	"datawriter/worker/prefect"
 )
 
 func prefectReachable(ctx context.Context, l *looking) Finding {
 	if l.PrefectURL == "" {
 		return Finding{}
 	}
-	var healthy bool
-	if err := l.prefect(ctx, http.MethodGet, "/health", nil, &healthy); err != nil {
+	var version string // unlike /health, it needs the login
+	err := l.prefect().Ask(ctx, http.MethodGet, "/admin/version", nil, &version)
+	switch {
+	case errors.Is(err, prefect.ErrLogin):
+		return fail(err.Error(), "give --prefect-auth-file: below the folder STATE of `make up` it is secrets/prefect_auth")
+	case err != nil:
 		return fail(err.Error(), "start it (make up), or give the right --prefect-url: it ends in /api; without it, give an empty one")
 	}
-	return ok("it answers")
+	return ok("it answers, version %s", version)
 }
 
 // prefectScheduled looks for what a healthy port does not show: a run that is to come.
@@ -39,7 +43,7 @@ func prefectScheduled(ctx context.Context, l *looking) Finding {
 	var next []struct {
 		Expected time.Time `json:"expected_start_time"`
 	}
-	if err := l.prefect(ctx, http.MethodPost, "/flow_runs/filter", question, &next); err != nil {
+	if err := l.prefect().Ask(ctx, http.MethodPost, "/flow_runs/filter", question, &next); err != nil {
 		return fail("it is not known: "+err.Error(), "")
 	}
 	if len(next) == 0 {
@@ -48,34 +52,7 @@ func prefectScheduled(ctx context.Context, l *looking) Finding {
 	return ok("the next run is due in %s", next[0].Expected.Sub(l.Now()).Round(time.Second))
 }
 
-func (l *looking) prefect(ctx context.Context, method, path string, question, reply any) error {
-	body, err := json.Marshal(question)
-	if err != nil {
-		return fmt.Errorf("ask prefect: %w", err)
-	}
-	request, err := http.NewRequestWithContext(ctx, method, strings.TrimSuffix(l.PrefectURL, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask prefect: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if user, password, found := strings.Cut(l.PrefectAuth, ":"); found {
-		request.SetBasicAuth(user, password)
-	} else if l.PrefectAuth != "" {
-		request.Header.Set("Authorization", "Bearer "+l.PrefectAuth)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("prefect does not answer: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("prefect answers %s", response.Status)
-	}
-	if err := json.NewDecoder(response.Body).Decode(reply); err != nil {
-		return fmt.Errorf("what answers there is no prefect: %w", err)
-	}
-	return nil
-}
+func (l *looking) prefect() *prefect.Client { return prefect.New(l.PrefectURL, l.PrefectAuth) }
 
 func exporterReady(ctx context.Context, l *looking) Finding {
 	if l.ExporterURL == "" {

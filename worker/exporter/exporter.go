@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"datawriter/worker/prefect"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
 	"datawriter/worker/stream"
@@ -67,7 +68,7 @@ func New(cfg Config, log *zap.Logger) *Exporter {
 		e.sources = append(e.sources, &source{name: "redis", every: redisEvery, limit: redisLimit, look: b.look})
 	}
 	if cfg.PrefectURL != "" {
-		p := &prefect{url: cfg.PrefectURL, auth: cfg.PrefectAuth, http: &http.Client{}}
+		p := &prefectSource{prefect.New(cfg.PrefectURL, cfg.PrefectAuth)}
 		e.sources = append(e.sources, &source{name: "prefect", every: prefectEvery, limit: prefectLimit, look: p.look})
 	}
 	e.registry.MustRegister(e, collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

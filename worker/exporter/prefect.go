@@ -1,31 +1,22 @@
 package exporter
 
 import (
-	"bytes"
 	"context"
-	"encoding/json"
-	"fmt"
-	"io"
 	"net/http"
 	"strings"
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus"
+
+	"datawriter/worker/prefect"
 )
 
 // span is how far back and ahead flow runs are counted. Prefect schedules an
 // hour ahead, or three runs of what runs daily.
 const span = 24 * time.Hour
 
-// maxAnswer bounds what is read of one answer.
-const maxAnswer = 16 << 20
-
-// prefect asks the API of a Prefect 3 server.
-type prefect struct {
-	url  string // of the API, as PREFECT_API_URL has it
-	auth string // "user:password" as in PREFECT_API_AUTH_STRING, or an API key; empty for none
-	http *http.Client
-}
+// prefectSource looks at a Prefect server.
+type prefectSource struct{ api *prefect.Client }
 
 // The documents of the API, as far as they are used.
 type (
@@ -54,7 +45,7 @@ type (
 	}
 )
 
-func (p *prefect) look(ctx context.Context) ([]prometheus.Metric, error) {
+func (p *prefectSource) look(ctx context.Context) ([]prometheus.Metric, error) {
 	now := time.Now().UTC()
 	all, err := p.deployments(ctx, now)
 	if err != nil {
@@ -72,7 +63,7 @@ type flowRuns struct {
 	paused bool
 }
 
-func (p *prefect) deployments(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
+func (p *prefectSource) deployments(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
 	var deployments []deployment
 	if err := p.post(ctx, "/deployments/filter", map[string]any{"limit": 200}, &deployments); err != nil {
 		return nil, err
@@ -94,7 +85,7 @@ func (p *prefect) deployments(ctx context.Context, now time.Time) ([]prometheus.
 }
 
 // flowRuns adds what is known of a deployment's runs.
-func (p *prefect) flowRuns(ctx context.Context, d deployment, now time.Time, runs *flowRuns) error {
+func (p *prefectSource) flowRuns(ctx context.Context, d deployment, now time.Time, runs *flowRuns) error {
 	of := map[string]any{"id": map[string]any{"any_": []string{d.ID}}}
 	var history []historyInterval
 	question := map[string]any{
@@ -143,7 +134,7 @@ func (r *flowRuns) metrics(name string) []prometheus.Metric {
 	return all
 }
 
-func (p *prefect) workers(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
+func (p *prefectSource) workers(ctx context.Context, now time.Time) ([]prometheus.Metric, error) {
 	var pools []workPool
 	if err := p.post(ctx, "/work_pools/filter", map[string]any{}, &pools); err != nil {
 		return nil, err
@@ -172,37 +163,8 @@ func (p *prefect) workers(ctx context.Context, now time.Time) ([]prometheus.Metr
 }
 
 // post asks one question.
-func (p *prefect) post(ctx context.Context, path string, question, answer any) error {
-	body, err := json.Marshal(question)
-	if err != nil {
-		return fmt.Errorf("ask prefect for %s: %w", path, err)
-	}
-	request, err := http.NewRequestWithContext(ctx, http.MethodPost, strings.TrimSuffix(p.url, "/")+path, bytes.NewReader(body))
-	if err != nil {
-		return fmt.Errorf("ask prefect for %s: %w", path, err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if user, password, basic := strings.Cut(p.auth, ":"); basic {
-		request.SetBasicAuth(user, password)
-	} else if p.auth != "" {
-		request.Header.Set("Authorization", "Bearer "+p.auth)
-	}
-	response, err := p.http.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask prefect for %s: %w", path, err)
-	}
-	defer response.Body.Close()
-	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))
-	if err != nil {
-		return fmt.Errorf("ask prefect for %s: %w", path, err)
-	}
-	if response.StatusCode != http.StatusOK {
-		return fmt.Errorf("ask prefect for %s: it answered %s: %.200s", path, response.Status, text)
-	}
-	if err := json.Unmarshal(text, answer); err != nil {
-		return fmt.Errorf("ask prefect for %s: the answer is not what Prefect 3 gives: %w", path, err)
-	}
-	return nil
+func (p *prefectSource) post(ctx context.Context, path string, question, answer any) error {
+	return p.api.Ask(ctx, http.MethodPost, path, question, answer)
 }
 
 func boolean(b bool) float64 {

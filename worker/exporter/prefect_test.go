@@ -8,6 +8,8 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"datawriter/worker/prefect"
 )
 
 // answers are what Prefect 3.8.8 says, shortened: two deployments of one name in
@@ -74,7 +76,7 @@ func deploymentOf(t *testing.T, request *http.Request) string {
 }
 
 func TestPrefectMetrics(t *testing.T) {
-	p := &prefect{url: prefectServer(t).URL + "/api/", auth: "admin:secret", http: http.DefaultClient}
+	p := &prefectSource{prefect.New(prefectServer(t).URL+"/api/", "admin:secret")}
 	got := look(t, p.look)
 	next := time.Date(2026, 11, 23, 13, 20, 0, 5e8, time.UTC)
 	got.want(t, "Prefect", series{
@@ -98,7 +100,7 @@ func TestPrefectMetrics(t *testing.T) {
 }
 
 func TestWhatPrefectRefusesSaysSo(t *testing.T) {
-	p := &prefect{url: prefectServer(t).URL + "/api", auth: "admin:wrong", http: http.DefaultClient}
+	p := &prefectSource{prefect.New(prefectServer(t).URL+"/api", "admin:wrong")}
 	if _, err := p.look(t.Context()); err == nil || !strings.Contains(err.Error(), "401") || !strings.Contains(err.Error(), "/deployments/filter") {
 		t.Errorf("got %v", err)
 	}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -90,7 +89,7 @@ func (st *stage) serverAway(d time.Duration) func(context.Context) (string, erro
 		}
 		for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
 			var healthy bool
-			if st.stack.prefect.ask(ctx, http.MethodGet, st.stack.prefect.url+"/health", nil, &healthy) == nil && healthy {
+			if st.stack.prefect.get(ctx, "/health", &healthy) == nil && healthy {
 				return fmt.Sprintf("process %v, then %d, healthy again", before, after), nil
 			}
 			if err := sleep(ctx, 200*time.Millisecond); err != nil {

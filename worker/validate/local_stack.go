@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"net"
-	"net/http"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -92,7 +91,7 @@ func (l *localStack) prepare(ctx context.Context, cfg Config, folder string) (er
 	if err != nil {
 		return err
 	}
-	l.prefect = prefectAPI{url: "http://127.0.0.1:" + prefectPort + "/api"}
+	l.prefect = newPrefectAPI("http://127.0.0.1:"+prefectPort+"/api", "")
 	l.env = append(os.Environ(), "STATE="+l.state, "DATA="+l.data, "PREFECT_PORT="+prefectPort, "REDIS_PORT="+l.redisPort, "REDIS_URL=",
 		"REDIS_SERVER="+server, "BIN_DIR="+bin, "WINDOW="+window.Label(l.length), "RATE=0", "DETACH=1", "MONITORING=0", "EXPORTER_PORT="+exporterPort,
 		"DATAWRITER_STATE_DIR="+l.stateDir())
@@ -272,7 +271,7 @@ func (l *localStack) flowRuns(ctx context.Context, from, to time.Time) (found []
 	question["sort"], question["limit"] = "EXPECTED_START_TIME_ASC", 200
 	question["flow_runs"] = map[string]any{"expected_start_time": map[string]any{"after_": from.UTC(), "before_": to.UTC()}}
 	for range 60 {
-		if err = l.prefect.ask(ctx, http.MethodPost, l.prefect.url+"/flow_runs/filter", question, &found); err == nil {
+		if err = l.prefect.post(ctx, "/flow_runs/filter", question, &found); err == nil {
 			return found, nil
 		}
 		if err := sleep(ctx, time.Second); err != nil {

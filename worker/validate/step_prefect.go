@@ -3,10 +3,8 @@ package validate
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"slices"
@@ -14,6 +12,7 @@ import (
 	"time"
 
 	"datawriter/worker/monitor"
+	"datawriter/worker/prefect"
 )
 
 // deployed are the deployments of prefect.yaml; scheduled run by themselves.
@@ -38,14 +37,14 @@ const (
 // runSeries are what the exporter tells of flow runs.
 var runSeries = []string{"datawriter_prefect_flow_runs", "datawriter_prefect_workers_online", "datawriter_prefect_next_run_timestamp_seconds"}
 
-// prefect asks a running Prefect server whether windows will be drained without
+// orchestration asks a running Prefect server whether windows will be drained without
 // anybody's doing: flows deployed, runs planned, a worker to run them, dead runs
 // cleared. It changes nothing.
-func prefect(ctx context.Context, s *Session) error {
+func orchestration(ctx context.Context, s *Session) error {
 	if s.cfg.Prefect == "" {
 		return fmt.Errorf("%w: it needs the address of the Prefect API, like http://127.0.0.1:4200/api", ErrUnready)
 	}
-	p := prefectAPI{url: strings.TrimSuffix(s.cfg.Prefect, "/"), auth: s.cfg.PrefectAuth}
+	p := newPrefectAPI(s.cfg.Prefect, s.cfg.PrefectAuth)
 	if !s.check("the server answers", func() (string, error) { return p.version(ctx) }) {
 		return nil // nothing else can be asked
 	}
@@ -64,38 +63,45 @@ func prefect(ctx context.Context, s *Session) error {
 	return nil
 }
 
-// prefectAPI is the API of a Prefect 3 server.
+// prefectAPI is a Prefect 3 server: its page, and its API below that.
 type prefectAPI struct {
-	url  string
-	auth string // USER:PASSWORD, an API key, or nothing
+	root, url string
+	page, api *prefect.Client
+}
+
+// newPrefectAPI returns the server whose API has that address. auth is
+// USER:PASSWORD, an API key, or nothing.
+func newPrefectAPI(api, auth string) prefectAPI {
+	api = strings.TrimSuffix(api, "/")
+	root := strings.TrimSuffix(api, "/api")
+	return prefectAPI{root: root, url: api, page: prefect.New(root, auth), api: prefect.New(api, auth)}
 }
 
 func (p prefectAPI) version(ctx context.Context) (string, error) {
 	var version string
-	err := p.ask(ctx, http.MethodGet, p.url+"/admin/version", nil, &version)
+	err := p.get(ctx, "/admin/version", &version)
 	return "Prefect " + version + " at " + p.url, err
 }
 
 // ui looks at the page, and at the address from which the page asks for everything else.
 func (p prefectAPI) ui(ctx context.Context) (string, error) {
-	root := strings.TrimSuffix(p.url, "/api")
-	page, err := monitor.Get(ctx, root+"/")
+	page, err := monitor.Get(ctx, p.root+"/")
 	if err != nil {
 		return "", err
 	}
 	if !bytes.Contains(bytes.ToLower(page), []byte("<html")) {
-		return "", fmt.Errorf("%s/ is no page", root)
+		return "", fmt.Errorf("%s/ is no page", p.root)
 	}
 	var settings struct {
 		API string `json:"api_url"`
 	}
-	if err := p.ask(ctx, http.MethodGet, root+"/ui-settings", nil, &settings); err != nil {
+	if err := p.page.Ask(ctx, http.MethodGet, "/ui-settings", nil, &settings); err != nil {
 		return "", err
 	}
 	if address, err := url.Parse(settings.API); err != nil || address.Hostname() == "0.0.0.0" || settings.API == "" {
 		return "", fmt.Errorf("a browser cannot reach the API at %q: set PREFECT_UI_API_URL", settings.API)
 	}
-	return root + ", API at " + settings.API, nil
+	return p.root + ", API at " + settings.API, nil
 }
 
 // of is a filter by name.
@@ -111,7 +117,7 @@ type prefectDeployment struct {
 
 func (p prefectAPI) deployments(ctx context.Context) (string, error) {
 	var found []prefectDeployment
-	if err := p.ask(ctx, http.MethodPost, p.url+"/deployments/filter", of(deployed...), &found); err != nil {
+	if err := p.post(ctx, "/deployments/filter", of(deployed...), &found); err != nil {
 		return "", err
 	}
 	missing := slices.Clone(deployed)
@@ -130,7 +136,7 @@ func (p prefectAPI) deployments(ctx context.Context) (string, error) {
 
 func (p prefectAPI) workers(ctx context.Context) (string, error) {
 	var found []prefectDeployment
-	if err := p.ask(ctx, http.MethodPost, p.url+"/deployments/filter", of(deployed...), &found); err != nil {
+	if err := p.post(ctx, "/deployments/filter", of(deployed...), &found); err != nil {
 		return "", err
 	}
 	var pools, alive, problems []string
@@ -159,7 +165,7 @@ func (p prefectAPI) alive(ctx context.Context, pool string) (names []string, err
 		Status string    `json:"status"`
 		Last   time.Time `json:"last_heartbeat_time"`
 	}
-	if err := p.ask(ctx, http.MethodPost, p.url+"/work_pools/"+url.PathEscape(pool)+"/workers/filter", map[string]any{}, &workers); err != nil {
+	if err := p.post(ctx, "/work_pools/"+url.PathEscape(pool)+"/workers/filter", map[string]any{}, &workers); err != nil {
 		return nil, err
 	}
 	for _, w := range workers {
@@ -185,7 +191,7 @@ func (p prefectAPI) runs(ctx context.Context, name, sort string, limit int, type
 		filter["expected_start_time"] = expected
 	}
 	question["flow_runs"], question["sort"], question["limit"] = filter, sort, limit
-	err = p.ask(ctx, http.MethodPost, p.url+"/flow_runs/filter", question, &found)
+	err = p.post(ctx, "/flow_runs/filter", question, &found)
 	return found, err
 }
 
@@ -239,7 +245,7 @@ func (p prefectAPI) automation(ctx context.Context) (string, error) {
 		Name    string `json:"name"`
 		Enabled bool   `json:"enabled"`
 	}
-	if err := p.ask(ctx, http.MethodPost, p.url+"/automations/filter", map[string]any{}, &found); err != nil {
+	if err := p.post(ctx, "/automations/filter", map[string]any{}, &found); err != nil {
 		return "", err
 	}
 	for _, a := range found {
@@ -264,38 +270,17 @@ func flowRunSeries(ctx context.Context, p monitor.Prometheus) (string, error) {
 	return strings.Join(runSeries, ", "), problem(problems)
 }
 
-// ask sends one request and reads the document of the answer.
-func (p prefectAPI) ask(ctx context.Context, method, address string, question, answer any) error {
-	var body io.Reader
-	if question != nil {
-		text, err := json.Marshal(question)
-		if err != nil {
-			return fmt.Errorf("ask Prefect: %w", err)
-		}
-		body = bytes.NewReader(text)
-	}
+// get and post ask within answerTime.
+func (p prefectAPI) get(ctx context.Context, path string, answer any) error {
+	return p.within(ctx, http.MethodGet, path, nil, answer)
+}
+
+func (p prefectAPI) post(ctx context.Context, path string, question, answer any) error {
+	return p.within(ctx, http.MethodPost, path, question, answer)
+}
+
+func (p prefectAPI) within(ctx context.Context, method, path string, question, answer any) error {
 	ctx, cancel := context.WithTimeout(ctx, answerTime)
 	defer cancel()
-	request, err := http.NewRequestWithContext(ctx, method, address, body)
-	if err != nil {
-		return fmt.Errorf("ask Prefect: %w", err)
-	}
-	request.Header.Set("Content-Type", "application/json")
-	if user, password, basic := strings.Cut(p.auth, ":"); basic {
-		request.SetBasicAuth(user, password)
-	} else if p.auth != "" {
-		request.Header.Set("Authorization", "Bearer "+p.auth)
-	}
-	response, err := http.DefaultClient.Do(request)
-	if err != nil {
-		return fmt.Errorf("ask Prefect: %w", err)
-	}
-	defer response.Body.Close()
-	if response.StatusCode/100 != 2 { // a run that was made is 201
-		return fmt.Errorf("ask Prefect: %s answered %s", address, response.Status)
-	}
-	if err := json.NewDecoder(response.Body).Decode(answer); err != nil {
-		return fmt.Errorf("ask Prefect: %s: %w", address, err)
-	}
-	return nil
+	return p.api.Ask(ctx, method, path, question, answer)
 }

@@ -3,7 +3,6 @@ package validate
 import (
 	"context"
 	"fmt"
-	"net/http"
 	"slices"
 	"strings"
 	"time"
@@ -74,7 +73,7 @@ func (st *stage) runAgain(ctx context.Context) (string, error) {
 		Parameters map[string]any `json:"parameters"`
 	}
 	api := st.stack.prefect
-	if err := api.ask(ctx, http.MethodGet, api.url+"/deployments/name/drain-window/drain-window", nil, &deployment); err != nil {
+	if err := api.get(ctx, "/deployments/name/drain-window/drain-window", &deployment); err != nil {
 		return "", err
 	}
 	deployment.Parameters["window"] = st.first.Start.Format(time.RFC3339)
@@ -86,7 +85,7 @@ func (st *stage) runAgain(ctx context.Context) (string, error) {
 	}
 	// SQLite that is busy answers 503: a person presses the button again.
 	for deadline := time.Now().Add(patience); ; {
-		err := api.ask(ctx, http.MethodPost, api.url+"/deployments/"+deployment.ID+"/create_flow_run", wanted, &run)
+		err := api.post(ctx, "/deployments/"+deployment.ID+"/create_flow_run", wanted, &run)
 		if err == nil {
 			break
 		}
@@ -98,7 +97,7 @@ func (st *stage) runAgain(ctx context.Context) (string, error) {
 		}
 	}
 	for deadline := time.Now().Add(patience); time.Now().Before(deadline); {
-		if err := api.ask(ctx, http.MethodGet, api.url+"/flow_runs/"+run.ID, nil, &run); err == nil && run.State != "SCHEDULED" && run.State != "PENDING" && run.State != "RUNNING" {
+		if err := api.get(ctx, "/flow_runs/"+run.ID, &run); err == nil && run.State != "SCHEDULED" && run.State != "PENDING" && run.State != "RUNNING" {
 			break
 		}
 		if err := sleep(ctx, 500*time.Millisecond); err != nil {

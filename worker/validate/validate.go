@@ -42,7 +42,7 @@ func Steps() []Step {
 			About: throughputAbout, Takes: 6 * time.Minute, Quick: 4 * time.Second},
 		{Name: "monitoring", Usage: "ask a running stack whether everything is watched: targets, series, rules, dashboards, the chain of alerts", Run: monitoring,
 			About: "Asks Prometheus, Alertmanager, the exporter and Grafana of a running stack. Changes nothing."},
-		{Name: "prefect", Usage: "ask a running Prefect server whether windows are drained by themselves: flows, plans, workers, dead runs", Run: prefect,
+		{Name: "prefect", Usage: "ask a running Prefect server whether windows are drained by themselves: flows, plans, workers, dead runs", Run: orchestration,
 			About: "Asks the API of a running Prefect server. Changes nothing."},
 		{Name: "pipeline", Usage: "send 450,000 events through Redis into Parquet, and hold every one against its file", Run: pipeline,
 			About: pipelineAbout, Takes: time.Minute, Quick: 3 * time.Second},

@@ -217,7 +217,7 @@ var stepFlags = map[string][]cli.Flag{
 	},
 	"prefect": {
 		&cli.StringFlag{Name: "prefect-url", Value: "http://127.0.0.1:4200/api", Usage: "`URL` of the Prefect API"},
-		&cli.StringFlag{Name: "prefect-auth-file", Usage: "`FILE` that holds USER:PASSWORD or an API key"},
+		&cli.StringFlag{Name: "prefect-auth-file", EnvVars: env("prefect-auth-file"), Usage: "`FILE` that holds USER:PASSWORD or an API key"},
 		&cli.StringFlag{Name: "prometheus-url", Usage: "`URL` of Prometheus; empty skips it"},
 	},
 	"schedule": stackFlags(),
