@@ -69,6 +69,7 @@ type State struct {
 	Lost    map[Class]int64 `json:"lost"`    // ever
 	Pending []Loss          `json:"pending"` // not reported yet
 	Numbers Sequence        `json:"numbers"` // of the producer, where it gives any
+	Drained *Drained        `json:"drained"` // nil until the record begins
 }
 
 // Files returns what all published files of the stream's kind say. It is called

@@ -68,8 +68,12 @@ func (b *Book) read(name, stream string) (State, []byte, error) {
 	}
 	var state State
 	kept := err == nil && json.Unmarshal(text, &state) == nil
-	if !kept || stream != "" && state.Stream != stream {
+	if !kept {
 		return State{Stream: stream}, nil, nil
+	}
+	if stream != "" && state.Stream != stream {
+		// What was drained is a matter of the archive, whichever stream it came from.
+		return State{Stream: stream, Drained: state.Drained}, nil, nil
 	}
 	return state, text, nil
 }

@@ -16,6 +16,9 @@ var (
 	// ErrLost: Redis has lost entries that it had acknowledged to their producers.
 	// Everything that it still had is drained.
 	ErrLost = errors.New("redis lost entries")
+	// ErrPartMissing: a window was drained before, and its part is not there any
+	// more. Nothing is published in its place.
+	ErrPartMissing = errors.New("a window was drained before, and its part is missing")
 	// ErrNotClosed: by Redis's clock the window has not ended.
 	ErrNotClosed = errors.New("the window is not closed yet")
 	// ErrStopped: a signal asked the run to end.
@@ -42,7 +45,7 @@ var classes = []struct {
 	class  Class
 	errors []error
 }{
-	{Integrity, []error{ErrIntegrity, ErrLost}},
+	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing}},
 	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},

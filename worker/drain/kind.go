@@ -37,6 +37,7 @@ type attempt struct {
 	content   *content
 	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
 	again     bool          // the round left content out on purpose
+	missing   bool          // the window was drained before, and its part is not there any more
 	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)
 
 	before  int64            // entries that earlier attempts published
@@ -60,6 +61,9 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.openAccount(ctx); err != nil {
 		return err
 	}
+	if err := a.beginRecord(ctx); err != nil {
+		return err
+	}
 	if err := a.stream.EnsureGroup(ctx); err != nil { // 3
 		return err
 	}
@@ -78,7 +82,10 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.settle(ctx); err != nil { // 13
 		return err
 	}
-	return a.closeAccount(ctx)
+	if err := a.closeAccount(ctx); err != nil || !a.missing {
+		return err
+	}
+	return a.errMissing()
 }
 
 // observe keeps what INFO says at the start, and makes sure that by Redis's
@@ -171,6 +178,9 @@ func (a *attempt) round(ctx context.Context) (err error) {
 	a.total.Added = a.content.added
 	if !out.needed(a.published) { // 10
 		return nil
+	}
+	if err := a.checkFirst(ctx, out); err != nil {
+		return err
 	}
 	if fault.SettlesFirst.Is() {
 		if err := a.remove(ctx); err != nil {

@@ -11,6 +11,7 @@ import (
 
 	"datawriter/worker/account"
 	"datawriter/worker/event"
+	"datawriter/worker/fault"
 	"datawriter/worker/part"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
@@ -48,6 +49,9 @@ func (a *attempt) endCut(ctx context.Context) error {
 func (a *attempt) closeAccount(ctx context.Context) error {
 	published := a.total.Rows + a.total.Rejected - a.before
 	return a.keepAccount(ctx, func(s *account.State, l account.Look) error {
+		if !fault.NoWatermark.Is() {
+			s.Mark(a.window.Span())
+		}
 		return s.End(l, a.window.EndMS(), published, func() ([]account.Part, error) { return a.filed(ctx) })
 	})
 }
@@ -85,18 +89,6 @@ func number(e *event.Entry, in *account.Sequence) {
 			}
 		}
 	}
-}
-
-// keepNumbers comes before settling: a number that is neither in Redis nor in the
-// account belongs to an entry that was lost.
-func (a *attempt) keepNumbers() error {
-	if len(a.numbers.Seen) == 0 || a.cfg.Book == nil {
-		return nil
-	}
-	return a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
-		s.Numbers.Merge(a.numbers.Seen)
-		return nil
-	})
 }
 
 // filed returns the footers of all published files of the kind.

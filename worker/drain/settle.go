@@ -27,10 +27,10 @@ func (a *attempt) settle(ctx context.Context) error {
 	if err := a.harden(ctx); err != nil {
 		return err
 	}
+	if err := a.mark(ctx); err != nil {
+		return err
+	}
 	if a.settling.Len() > 0 {
-		if err := a.keepNumbers(); err != nil {
-			return err
-		}
 		if err := a.remove(ctx); err != nil {
 			return err
 		}

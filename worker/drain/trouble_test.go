@@ -164,7 +164,7 @@ func TestRejectsThatNoPartCountsAreWithdrawn(t *testing.T) {
 	if err := os.RemoveAll(r.data); err != nil {
 		t.Fatal(err)
 	}
-	r.do("DEL", r.client.Name(event.Likes))
+	r.do("FLUSHALL")
 	r.drain(win)
 	if err := os.MkdirAll(filepath.Dir(r.data+"/"+rejectsPath(0)), 0o755); err != nil {
 		t.Fatal(err)

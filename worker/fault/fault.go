@@ -30,6 +30,8 @@ const (
 	Fenced       Point = "fenced"        // no new entry can fall below E
 	Listed       Point = "listed"        // the ledger is known; nothing is claimed
 	Claimed      Point = "claimed"       // one page is in the pending list
+	Marked       Point = "marked"        // the group knows that the window is drained
+	Remembered   Point = "remembered"    // the state knows it too, and the producer's numbers
 	Settled      Point = "settled"       // one page is acked, and deleted where nothing else will
 	Trimmed      Point = "trimmed"       // one step of the trim is done
 	Swept        Point = "swept"         // nothing is pending below E
@@ -60,7 +62,7 @@ func Points() []Point {
 	points = append(points, GroupCreated, LeaseTaken, Fenced, Listed, Claimed)
 	points = append(points, steps("rejects")...)
 	points = append(points, steps("part")...)
-	return append(points, Settled, Trimmed, Swept, Released, Logged)
+	return append(points, Marked, Remembered, Settled, Trimmed, Swept, Released, Logged)
 }
 
 func steps(file string) (points []Point) {

@@ -27,6 +27,8 @@ const (
 	Replaces       Mutant = "replaces"         // rename instead of link
 	NoFolderSync   Mutant = "no-folder-sync"   // folders are not synced after a link
 	NoHarden       Mutant = "no-harden"        // an earlier run's names are not made durable before settling
+	NoWatermark    Mutant = "no-watermark"     // what is drained is not marked
+	NoProof        Mutant = "no-proof"         // an empty part is published whatever was drained before
 	SettlesFirst   Mutant = "settles-first"    // entries are settled before their part is published
 	SettlesRange   Mutant = "settles-range"    // everything below E is deleted, whatever it is
 	SettlesForAll  Mutant = "settles-for-all"  // other groups' needs do not count
@@ -39,6 +41,6 @@ func Mutants() []Mutant {
 	return []Mutant{
 		OtherLength, LocalClock, GroupAtEnd, NeedsMemory, NoFence, FenceGoesBack, NoLedger, LedgerByID, NoRejectLedger,
 		LateNumber, NoLeftovers, ReadsBeyond, NotDisturbed, NoContentSync, IgnoresIOError, RejectsLast, Replaces,
-		NoFolderSync, NoHarden, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, NoSweep,
+		NoFolderSync, NoHarden, NoWatermark, NoProof, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, NoSweep,
 	}
 }

@@ -1,0 +1,147 @@
+package drain
+
+import (
+	"context"
+	"errors"
+	"fmt"
+
+	"go.uber.org/zap"
+
+	"datawriter/worker/account"
+	"datawriter/worker/event"
+	"datawriter/worker/fault"
+	"datawriter/worker/sink"
+	"datawriter/worker/window"
+)
+
+// A window without entries and a window whose entries are gone look the same in
+// Redis. What tells them apart is the record of what was drained, which stands
+// in the state folder and with the consumer group. A window is marked in both
+// after its part is published durably and before anything of it is deleted, so
+// a window that is not marked was not emptied by this archive, and one that is
+// marked had a part.
+
+// drained is what the state and Redis know of what one kind has drained. They
+// differ after either was restored or replaced; the union counts.
+type drained struct {
+	proven window.Spans // marked after a part was published
+	maybe  window.Spans // that, and what came before the record began
+}
+
+// drained asks both records.
+func (d *Drainer) drained(ctx context.Context, kind event.Kind) (drained, error) {
+	marked, err := d.source.Stream(kind).Drained(ctx)
+	if err != nil || d.cfg.Book == nil {
+		return drained{marked, marked}, err
+	}
+	state, err := d.cfg.Book.Read(kind.String(), "")
+	if err != nil {
+		return drained{}, fmt.Errorf("read what is drained of %s: %w", kind, err)
+	}
+	return drained{marked.Union(state.IsDrained()...), marked.Union(state.MayBeDrained()...)}, nil
+}
+
+// beginRecord starts the record of what is drained before this archive's first
+// part is published under it. That it cannot be started is a reason not to
+// drain: a part published before would make older windows look drained.
+func (a *attempt) beginRecord(ctx context.Context) error {
+	if a.cfg.Book == nil {
+		return nil
+	}
+	state, err := a.cfg.Book.Read(a.kind.String(), a.stream.Name())
+	if err == nil && state.Drained != nil {
+		return nil
+	}
+	return a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+		return s.BeginDrained(func() (uint64, error) {
+			end, ok, err := sink.Newest(ctx, a.sink, a.cfg.Layout, a.kind)
+			if err != nil || !ok {
+				return 0, err
+			}
+			return uint64(end.UnixMilli()), nil
+		})
+	})
+}
+
+// mark notes that the window is drained, in Redis and in the state. It comes
+// after the names of its parts are durable and before anything of it is deleted.
+// Each of the two learns what the other has and it has not.
+func (a *attempt) mark(ctx context.Context) error {
+	if fault.NoWatermark.Is() {
+		return nil
+	}
+	spans := window.Spans{a.window.Span()}
+	var state account.State
+	if a.cfg.Book != nil {
+		var err error
+		if state, err = a.cfg.Book.Read(a.kind.String(), a.stream.Name()); err != nil {
+			return fmt.Errorf("read what is drained of %s: %w", a.kind, err)
+		}
+		spans = spans.Union(state.IsDrained()...)
+	}
+	marked, err := a.stream.Mark(ctx, a.server.RunID, spans...)
+	if err != nil {
+		return err
+	}
+	a.cfg.Faults.At(fault.Marked)
+	if a.settling.Len() == 0 {
+		return nil // nothing will be deleted: closing the account suffices
+	}
+	return a.remember(marked)
+}
+
+// remember notes in the state what is drained, and the producer's numbers of what
+// will be settled: one that is neither in Redis nor in the account belongs to an
+// entry that was lost.
+func (a *attempt) remember(marked window.Spans) error {
+	if a.cfg.Book == nil {
+		return nil
+	}
+	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+		s.Mark(marked...)
+		s.Numbers.Merge(a.numbers.Seen)
+		return nil
+	})
+	if errors.Is(err, account.ErrBusy) && len(a.numbers.Seen) == 0 {
+		// A run that was stopped holds the account. Redis has the mark, and the state
+		// learns it from there with the next window.
+		a.log.Warn("the state does not know yet that a window is drained", zap.Stringer("window", a.window), zap.Stringer("kind", a.kind), zap.Error(err))
+		return nil
+	}
+	a.cfg.Faults.At(fault.Remembered)
+	return err
+}
+
+// checkFirst comes before a round publishes the first part of a window. Where the
+// window was drained before, its part is missing: entries that came back are
+// published all the same and the attempt reports the part when it ends; an empty
+// part would say that nothing had come, so without entries nothing is published.
+func (a *attempt) checkFirst(ctx context.Context, out *output) error {
+	if !a.published.first || fault.NoProof.Is() {
+		return nil
+	}
+	known, err := a.drained(ctx, a.kind)
+	if err != nil {
+		return err
+	}
+	if out.rows.count+out.rejects.count > 0 {
+		a.missing = a.missing || known.proven.Overlaps(a.window.Span())
+		return nil // should another run have drained it meanwhile, the name is taken
+	}
+	if !known.maybe.Overlaps(a.window.Span()) {
+		return nil
+	}
+	names, err := sink.Published(ctx, a.sink, a.cfg.Layout, a.name(0, false))
+	if err != nil {
+		return err
+	}
+	if len(names) != len(a.published.names) {
+		return sink.ErrExists // another run drained it since the listing
+	}
+	return a.errMissing()
+}
+
+// errMissing names what is missing and the ways out.
+func (a *attempt) errMissing() error {
+	return fmt.Errorf("%w: %s %s", ErrPartMissing, a.kind, a.window)
+}
