@@ -12,22 +12,35 @@ INGEST := $(GO) test ./worker/torture/ingest -count=1 -timeout
 
 .PHONY: torture torture-core
 
-torture-core: redis ## what of the torture belongs to every test run: the sweep's core, every mutant, 25 random schedules, a small live source
-	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; $(TORTURE) 30m && $(INGEST) 10m
+torture-core: redis jetstream-servers ## what of the torture belongs to every test run: the sweep's core, every mutant, 25 random schedules, a small live source
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)" TEST_JETSTREAM=$(CACHE)/jetstream; $(TORTURE) 30m && $(INGEST) 10m -parallel 6
 
 torture: redis ## every crash point, every mutant, SEEDS random schedules (1000) from SEED on, FAILOVERS (24)
 	@set -o pipefail; export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
 	$(TORTURE) 0 -v -full -seeds $(SEEDS) -seed $(SEED) -failovers $(FAILOVERS) | grep -vE '^=== (RUN|PAUSE|CONT|NAME)'
 
-.PHONY: ingest-torture ingest-soak
+.PHONY: jetstream-servers ingest-torture ingest-soak
+
+# The servers that people run, for tests alone: each from a module file of its own,
+# with the hashes of all that belongs to it, so that go.mod knows nothing of them.
+SERVERS := worker/torture/ingest/servers
+JETSTREAM := github.com/bluesky-social/jetstream/cmd
+jetstream-servers: $(CACHE)/jetstream/.ready
+$(CACHE)/jetstream/.ready: $(wildcard $(SERVERS)/*)
+	@mkdir -p $(@D)
+	$(GO) build -modfile=$(SERVERS)/v2.mod -o $(@D)/ $(JETSTREAM)/jetstream $(JETSTREAM)/simulator
+	$(GO) build -modfile=$(SERVERS)/v1.mod -o $(@D)/jetstream-v1 $(JETSTREAM)/jetstream
+	@touch $@
 
 KILLS ?= 30
-# `make bench` has another number of events.
+# `make bench` has another number of events, `make torture` another of seeds.
 INGEST_EVENTS = $(if $(filter file,$(origin EVENTS)),1000000,$(EVENTS))
+INGEST_SEEDS = $(if $(filter file,$(origin SEEDS)),200,$(SEEDS))
 
-ingest-torture: redis ## a live source of a million events, everything going wrong, each event once in the files: EVENTS= KILLS=30 SEED=1
-	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(INGEST) 0 -v -run TestEachEvent -args -events $(INGEST_EVENTS) -kills $(KILLS) -seed $(SEED)
+ingest-torture: redis jetstream-servers ## the live source with everything going wrong: SEEDS (200) on real servers, then a million events on a stand-in: EVENTS= (0: none) KILLS=30 SEED=1
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)" TEST_JETSTREAM=$(CACHE)/jetstream; \
+	$(INGEST) 0 -v -parallel 6 -run TestRealServers -args -seeds $(INGEST_SEEDS) -seed $(SEED) && \
+	{ [ $(INGEST_EVENTS) = 0 ] || $(INGEST) 0 -v -run TestEachEvent -args -events $(INGEST_EVENTS) -kills $(KILLS) -seed $(SEED); }
 
 ingest-soak: redis ## an hour of the live source at 1,500 events a second, with a drain beside it
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \

@@ -1,19 +1,11 @@
 package ingest_test
 
 import (
-	"bufio"
-	"errors"
 	"flag"
 	"fmt"
-	"io/fs"
-	"os/exec"
-	"path/filepath"
-	"slices"
-	"strings"
 	"testing"
 	"time"
 
-	"datawriter/worker/event"
 	"datawriter/worker/ingest/ingesttest"
 )
 
@@ -72,7 +64,7 @@ func TestEachEventStandsInTheFilesOnce(t *testing.T) {
 func weather(s *storm) {
 	began := time.Now()
 	catchUp := s.run(s.deck())
-	s.drainAll()
+	s.drainAll(s.plan.window)
 	s.feeder.stop()
 	s.exact()
 	s.gapsAreTold()
@@ -83,31 +75,10 @@ func weather(s *storm) {
 	})
 }
 
-// drainAll drains what is left, when its window is closed.
-func (s *storm) drainAll() {
-	s.t.Helper()
-	for range 100 {
-		out, err := s.command("run", "--window", s.plan.window.String()).Output()
-		left := int64(0)
-		for _, kind := range event.Kinds() {
-			left += s.admin.XLen(s.t.Context(), "bluesky:{"+kind.String()+"}").Val()
-		}
-		if err == nil && left == 0 {
-			return
-		}
-		var exit *exec.ExitError
-		if errors.As(err, &exit) && exit.ExitCode() == 4 {
-			s.t.Fatalf("the drain found a contradiction: %s", out)
-		}
-		time.Sleep(s.plan.window / 4)
-	}
-	s.t.Fatal("the drain does not come to its end")
-}
-
 // exact compares the rows of all files with what was made.
 func (s *storm) exact() {
 	s.t.Helper()
-	found := s.rows()
+	found := s.rows(ingesttest.Key)
 	wrong := 0
 	complain := func(format string, args ...any) {
 		if wrong++; wrong <= 10 {
@@ -132,60 +103,6 @@ func (s *storm) exact() {
 	}
 	if out, err := s.command("verify", "--against-redis").Output(); err != nil {
 		s.t.Errorf("verify: %v\n%s", err, out)
-	}
-}
-
-// rows returns how often each event stands in the archive.
-func (s *storm) rows() map[string]int {
-	s.t.Helper()
-	var files []string
-	err := filepath.WalkDir(s.data, func(path string, d fs.DirEntry, err error) error {
-		inside, _ := filepath.Rel(s.data, path)
-		switch {
-		case err != nil:
-			return err
-		case d.IsDir() && strings.HasPrefix(inside, "_rejected"):
-			s.t.Errorf("an event was rejected: %s", path)
-		case d.IsDir() && strings.HasPrefix(inside, "_"):
-			return fs.SkipDir
-		case strings.HasSuffix(path, ".parquet"):
-			files = append(files, path)
-		}
-		return nil
-	})
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	found := make(map[string]int)
-	for some := range slices.Chunk(files, 200) {
-		s.cat(some, found)
-	}
-	return found
-}
-
-// cat counts the events of some files.
-func (s *storm) cat(files []string, found map[string]int) {
-	s.t.Helper()
-	c := s.command(append([]string{"cat"}, files...)...)
-	out, err := c.StdoutPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		s.t.Fatal(err)
-	}
-	var reader event.Envelopes
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		e, ok := reader.Read(lines.Bytes())
-		if !ok {
-			s.t.Fatalf("a row that is no event: %s", lines.Bytes())
-		}
-		found[ingesttest.Key(&e)]++
-	}
-	if err := errors.Join(lines.Err(), c.Wait()); err != nil {
-		s.t.Fatal(err)
 	}
 }
 

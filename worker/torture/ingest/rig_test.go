@@ -20,6 +20,7 @@ import (
 	"testing"
 	"time"
 
+	"datawriter/worker/event"
 	"datawriter/worker/stream/streamtest"
 )
 
@@ -37,8 +38,8 @@ func TestMain(m *testing.M) {
 	os.Exit(code)
 }
 
-// binary is the program, built once.
-var binary = sync.OnceValues(func() (string, error) {
+// program is the binary, built once.
+var program = sync.OnceValues(func() (string, error) {
 	path := filepath.Join(builds, "datawriter")
 	out, err := exec.Command("go", "build", "-o", path, "datawriter/worker/cmd/datawriter").CombinedOutput()
 	if err != nil {
@@ -55,11 +56,12 @@ type rig struct {
 	port   int // of the ingest's metrics
 	binary string
 	log    *os.File
+	also   []event.Kind // raw kinds that are kept beside the five
 }
 
 func newRig(t *testing.T, options ...string) *rig {
 	t.Helper()
-	path, err := binary()
+	path, err := program()
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -73,20 +75,41 @@ func newRig(t *testing.T, options ...string) *rig {
 
 func freePort(t *testing.T) int {
 	t.Helper()
-	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	port, err := unusedPort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().(*net.TCPAddr).Port
+	return port
+}
+
+func unusedPort() (int, error) {
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, err
+	}
+	defer func() { _ = listener.Close() }()
+	return listener.Addr().(*net.TCPAddr).Port, nil
 }
 
 func (r *rig) command(args ...string) *exec.Cmd {
 	c := exec.Command(r.binary, args...)
 	c.Env = append(os.Environ(), "DATAWRITER_REDIS_URL="+r.redis.URL(), "DATAWRITER_DATA="+r.data)
+	if len(r.also) > 0 && (args[0] == "run" || args[0] == "ingest") {
+		c.Env = append(c.Env, "DATAWRITER_ALSO="+strings.Join(names(r.also), ","))
+	}
 	c.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	c.Stderr = r.log
 	return c
+}
+
+// kinds returns what is kept.
+func (r *rig) kinds() []event.Kind { return append(event.Kinds(), r.also...) }
+
+func names(kinds []event.Kind) (names []string) {
+	for _, kind := range kinds {
+		names = append(names, kind.String())
+	}
+	return names
 }
 
 // process is one ingest, and what those before it used.

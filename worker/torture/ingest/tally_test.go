@@ -1,0 +1,209 @@
+package ingest_test
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+	"time"
+
+	"datawriter/worker/event"
+	"datawriter/worker/ingest"
+)
+
+// tally compares what the network sent, what the servers have and what the
+// archive has.
+type tally struct {
+	c        *course
+	span     map[string]time.Time // what was sent since the ingest had a position, and when
+	all      map[string]bool      // what was ever sent
+	stores   []store              // of each gate: what its servers have or left behind
+	expected int                  // events that all gates have had
+	faults   map[string]int       // what is wrong, by kind
+	lost     []string
+	found    map[string]int
+	told     []ingest.Gap
+}
+
+// newTally reads the stores of all servers. An event counts as delivered, or
+// deliverable, when each gate has had it: one that a server has never had, say
+// since it was killed before it was written, nobody can miss there.
+func (c *course) newTally() *tally {
+	c.t.Helper()
+	t := &tally{c: c, span: make(map[string]time.Time), all: make(map[string]bool), faults: make(map[string]int)}
+	sent, _ := c.relay.sent()
+	kept := c.kinds()
+	for n, f := range c.relay.network.frames[:sent] {
+		for _, e := range f.events {
+			t.all[e.key] = true
+			if n >= c.first && slices.Contains(kept, e.kind) {
+				t.span[e.key] = c.relay.sentAt(n)
+			}
+		}
+	}
+	for _, g := range c.gates {
+		t.stores = append(t.stores, c.had(g, sent))
+	}
+	for key := range t.span {
+		if t.isExpected(key) {
+			t.expected++
+		}
+	}
+	return t
+}
+
+func (t *tally) isExpected(key string) bool {
+	for _, s := range t.stores {
+		if len(s[key]) == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// had returns what the servers of a gate have or had.
+func (c *course) had(g *gate, sent int) store {
+	all := c.dumped(g.now, func(s store) bool { return c.hasNewest(s, sent) })
+	quiet := startRelay(c.t, c.relay.network)
+	quiet.mute = true
+	for _, j := range g.before {
+		j.start(quiet)
+		for key, places := range c.dumped(j, func(store) bool { return true }) {
+			all[key] = append(all[key], places...)
+		}
+		j.kill()
+	}
+	return all
+}
+
+// dumped reads a store, again until it is whole.
+func (c *course) dumped(j *jetstream, whole func(store) bool) store {
+	c.t.Helper()
+	for began := time.Now(); ; {
+		s, err := j.dump(c.t.Context())
+		if err != nil {
+			c.t.Fatal(err)
+		}
+		if whole(s) {
+			return s
+		}
+		if time.Since(began) > time.Minute {
+			c.t.Fatalf("a server of version %s has not caught up with the relay; the log: %s", j.version, c.log.Name())
+		}
+	}
+}
+
+// hasNewest reports whether a store has what was sent last.
+func (c *course) hasNewest(s store, sent int) bool {
+	for n := sent - 1; n > sent-20; n-- {
+		for _, e := range c.relay.network.frames[n].events {
+			if len(s[e.key]) == 0 {
+				return false
+			}
+		}
+	}
+	return true
+}
+
+func (r *rig) gapsTold() []ingest.Gap {
+	r.t.Helper()
+	gaps, err := ingest.ReadGaps(r.data + "/_state")
+	if err != nil {
+		r.t.Fatal(err)
+	}
+	return gaps
+}
+
+// compare fails the test for every event that is missing and in no gap, for each
+// that stands twice or was never sent, and for each gap in which nothing is missing.
+func (t *tally) compare(found map[string]int, gaps []ingest.Gap) {
+	t.c.t.Helper()
+	t.found, t.told = found, gaps
+	empty := slices.Clone(gaps)
+	for key, sentAt := range t.span {
+		if found[key] > 0 {
+			continue
+		}
+		in := slices.IndexFunc(gaps, func(g ingest.Gap) bool { return t.covers(g, key, sentAt) })
+		if in < 0 && t.isExpected(key) {
+			t.faults["lost"]++
+			t.lost = append(t.lost, key)
+		}
+		empty = slices.DeleteFunc(empty, func(g ingest.Gap) bool { return t.covers(g, key, sentAt) })
+	}
+	for key, n := range found {
+		if n > 1 {
+			t.faults["twice"]++
+			t.complain("%s stands in the files %d times; the servers have it at %s", key, n, t.places(key))
+		}
+		if !t.all[key] {
+			t.faults["never sent"]++
+			t.complain("%s was never sent", key)
+		}
+	}
+	for _, g := range empty {
+		t.faults["false gap"]++
+		t.complain("a gap is told in which nothing is missing: %+v", g)
+	}
+	slices.SortFunc(t.lost, func(a, b string) int { return t.span[a].Compare(t.span[b]) })
+	for _, key := range t.lost {
+		t.complain("%s is lost: sent at %s; the servers have it at %s", key, t.span[key].UTC().Format("15:04:05.000000"), t.places(key))
+	}
+	if len(t.faults) > 0 {
+		t.c.t.Errorf("seed %d: %v of %d events, gaps %+v; the log: %s", t.c.seed, t.faults, len(t.span), gaps, t.c.log.Name())
+	}
+}
+
+// complain writes what is wrong into the log, and the first of each kind into
+// the test's.
+func (t *tally) complain(format string, args ...any) {
+	t.c.note("WRONG: "+format, args...)
+	if t.faults["complaints"]++; t.faults["complaints"] <= 4 {
+		t.c.t.Errorf(format, args...)
+	}
+}
+
+// covers reports whether an event lies within the bounds of a gap: by the time
+// that a server gave it, or by when it was sent.
+func (t *tally) covers(g ingest.Gap, key string, sentAt time.Time) bool {
+	inside := func(at time.Time) bool { return !at.Before(g.After) && !at.After(g.Until) }
+	if inside(sentAt) {
+		return true
+	}
+	for _, s := range t.stores {
+		for _, h := range s[key] {
+			if inside(time.UnixMicro(h.us)) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func (t *tally) places(key string) (text string) {
+	for n, s := range t.stores {
+		for _, h := range s[key] {
+			text += fmt.Sprintf("[host %d: %s seq %d]", n, time.UnixMicro(h.us).UTC().Format("2006-01-02T15:04:05.000000"), h.seq)
+		}
+	}
+	return text
+}
+
+func (t *tally) summary() map[string]any {
+	hosts := make([]string, 0, len(t.c.plan.hosts))
+	for _, v := range t.c.plan.hosts {
+		hosts = append(hosts, string(v))
+	}
+	delete(t.faults, "complaints")
+	rows := 0
+	for key := range maps.Keys(t.found) {
+		if _, in := t.span[key]; in {
+			rows++
+		}
+	}
+	return map[string]any{
+		"seed": t.c.seed, "hosts": hosts, "wire": t.c.plan.wire, "also": len(t.c.plan.also) > 0, "events": len(t.span), "all_hosts_had": t.expected, "rows": rows,
+		"gaps": len(t.told), "mishaps": t.c.fired, "wrong": t.faults, "ok": !t.c.t.Failed(),
+	}
+}
+
+var _ = event.Kinds
