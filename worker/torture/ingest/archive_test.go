@@ -39,7 +39,21 @@ func (r *rig) drainAll(window time.Duration) {
 // rows returns how often each event stands in the archive.
 func (r *rig) rows(key func(*event.Envelope) string) map[string]int {
 	r.t.Helper()
-	var files []string
+	found := make(map[string]int)
+	var reader event.Envelopes
+	r.lines(r.files(), func(line []byte) {
+		e, ok := reader.Read(line)
+		if !ok {
+			r.t.Fatalf("a row that is no event: %s", line)
+		}
+		found[key(&e)]++
+	})
+	return found
+}
+
+// files returns the parts of the archive. None may have rejects.
+func (r *rig) files() (files []string) {
+	r.t.Helper()
 	err := filepath.WalkDir(r.data, func(path string, d fs.DirEntry, err error) error {
 		inside, _ := filepath.Rel(r.data, path)
 		switch {
@@ -57,35 +71,28 @@ func (r *rig) rows(key func(*event.Envelope) string) map[string]int {
 	if err != nil {
 		r.t.Fatal(err)
 	}
-	found := make(map[string]int)
-	for some := range slices.Chunk(files, 200) {
-		r.cat(some, key, found)
-	}
-	return found
+	return files
 }
 
-// cat counts the events of some files.
-func (r *rig) cat(files []string, key func(*event.Envelope) string, found map[string]int) {
+// lines reads the events of some files, as cat prints them.
+func (r *rig) lines(files []string, see func(line []byte)) {
 	r.t.Helper()
-	c := r.command(append([]string{"cat"}, files...)...)
-	out, err := c.StdoutPipe()
-	if err == nil {
-		err = c.Start()
-	}
-	if err != nil {
-		r.t.Fatal(err)
-	}
-	var reader event.Envelopes
-	lines := bufio.NewScanner(out)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		e, ok := reader.Read(lines.Bytes())
-		if !ok {
-			r.t.Fatalf("a row that is no event: %s", lines.Bytes())
+	for some := range slices.Chunk(files, 200) {
+		c := r.command(append([]string{"cat"}, some...)...)
+		out, err := c.StdoutPipe()
+		if err == nil {
+			err = c.Start()
 		}
-		found[key(&e)]++
-	}
-	if err := errors.Join(lines.Err(), c.Wait()); err != nil {
-		r.t.Fatal(err)
+		if err != nil {
+			r.t.Fatal(err)
+		}
+		lines := bufio.NewScanner(out)
+		lines.Buffer(nil, 1<<20)
+		for lines.Scan() {
+			see(lines.Bytes())
+		}
+		if err := errors.Join(lines.Err(), c.Wait()); err != nil {
+			r.t.Fatal(err)
+		}
 	}
 }

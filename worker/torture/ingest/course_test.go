@@ -33,8 +33,10 @@ type coursePlan struct {
 	hosts  []version
 	wire   string
 	also   []event.Kind
-	steady float64 // events a second all the time; 0 draws another speed at every fault
+	steady float64 // events a second all the time; 0 draws another speed at every mishap
 	faults int
+	only   []string      // mishaps, in this order again and again; empty draws them
+	calm   time.Duration // between two of them; 0 draws it
 }
 
 // gate is an address of a Jetstream host, and the servers that stood behind it.
@@ -44,7 +46,8 @@ type gate struct {
 	before []*jetstream // whose store was left behind
 }
 
-func drawPlan(rng *rand.Rand) (p coursePlan) {
+func drawPlan(seed uint64) (p coursePlan) {
+	rng := rand.New(rand.NewPCG(seed, 7))
 	p.hosts = [][]version{{legacy}, {current}, {current, current}, {legacy, current}, {legacy, legacy}}[rng.IntN(5)]
 	wires := []string{"v1", "auto"}
 	if !slices.Contains(p.hosts, legacy) {
@@ -64,15 +67,18 @@ func drawPlan(rng *rand.Rand) (p coursePlan) {
 // speed draws 20 to 2,000 events a second, each order of magnitude as often.
 func speed(rng *rand.Rand) float64 { return 20 * math.Pow(100, rng.Float64()) }
 
-func newCourse(t *testing.T, seed uint64) *course {
+func newCourse(t *testing.T, seed uint64, plan coursePlan) *course {
 	n, err := recorded()
 	if err != nil {
 		t.Fatal(err)
 	}
-	rng := rand.New(rand.NewPCG(seed, 7))
+	return newCourseOn(t, n, seed, plan)
+}
+
+func newCourseOn(t *testing.T, n *network, seed uint64, plan coursePlan) *course {
 	c := &course{
 		rig:  newRig(t, "--maxmemory-policy", "noeviction", "--appendonly", "yes", "--appendfsync", "always"),
-		seed: seed, rng: rng, relay: startRelay(t, n), plan: drawPlan(rng), fired: make(map[string]int),
+		seed: seed, rng: rand.New(rand.NewPCG(seed, 8)), relay: startRelay(t, n), plan: plan, fired: make(map[string]int),
 	}
 	c.also = c.plan.also
 	for n, v := range c.plan.hosts {
@@ -104,10 +110,15 @@ func (c *course) run() {
 	c.begin()
 	var helpers sync.WaitGroup
 	helpers.Go(func() { c.rig.drain(ctx, courseWindow) })
-	for range c.plan.faults {
+	for n := range c.plan.faults {
+		c.rng = rand.New(rand.NewPCG(c.seed, uint64(100+n))) // what one mishap draws changes no other
 		c.relay.set(c.speed())
-		c.sleep(200, 2500)
-		c.fault()
+		if c.plan.calm > 0 {
+			time.Sleep(c.plan.calm)
+		} else {
+			c.sleep(200, 2500)
+		}
+		c.mishap(n)
 	}
 	c.calm()
 	t := c.newTally()

@@ -26,21 +26,30 @@ type store map[string][]held
 // events out where a replay meets what happens now. It ends when the server has
 // been silent for a second; the relay must be quiet by then.
 func (j *jetstream) dump(ctx context.Context) (store, error) {
-	path, times := "/subscribe?cursor=0", 2
-	if j.version == current {
-		path, times = "/xrpc/network.bsky.jetstream.subscribeEvents?cursor=0", 1
+	all, times := make(store), 1
+	if j.version == legacy {
+		times = 2
 	}
-	all := make(store)
 	for range times {
-		if err := all.read(ctx, "ws://"+j.address+path, j.version); err != nil {
+		err := j.each(ctx, func(e *event.Envelope) {
+			if key := keyOf(e); key != "" {
+				all.add(key, held{e.TimeUS.Value, e.Cursor.Value})
+			}
+		})
+		if err != nil {
 			return nil, fmt.Errorf("read what a server of version %s has: %w", j.version, err)
 		}
 	}
 	return all, nil
 }
 
-func (s store) read(ctx context.Context, url string, v version) error {
-	conn, _, err := websocket.Dial(ctx, url, nil)
+// each reads a store from its beginning until the server falls silent.
+func (j *jetstream) each(ctx context.Context, see func(*event.Envelope)) error {
+	path := "/subscribe?cursor=0"
+	if j.version == current {
+		path = "/xrpc/network.bsky.jetstream.subscribeEvents?cursor=0"
+	}
+	conn, _, err := websocket.Dial(ctx, "ws://"+j.address+path, nil)
 	if err != nil {
 		return err
 	}
@@ -58,13 +67,11 @@ func (s store) read(ctx context.Context, url string, v version) error {
 		if err != nil {
 			return err
 		}
-		e, err := readEvent(&reader, text, v)
+		e, err := readEvent(&reader, text, j.version)
 		if err != nil {
 			return err
 		}
-		if key := keyOf(&e); key != "" {
-			s.add(key, held{e.TimeUS.Value, e.Cursor.Value})
-		}
+		see(&e)
 	}
 }
 

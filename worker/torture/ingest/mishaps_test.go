@@ -2,6 +2,7 @@ package ingest_test
 
 import (
 	"fmt"
+	"slices"
 	"syscall"
 	"time"
 )
@@ -29,24 +30,26 @@ var mishaps = []mishap{
 	{"a server begins with an empty store", 1, (*course).emptyStore},
 }
 
-// fault draws one mishap and lets it happen.
-func (c *course) fault() {
-	sum := 0
-	for _, m := range mishaps {
-		sum += m.weight
+// mishap lets the next one happen: that of the plan, or one that is drawn.
+func (c *course) mishap(n int) {
+	m := c.drawn()
+	if only := c.plan.only; len(only) > 0 {
+		m = mishaps[slices.IndexFunc(mishaps, func(m mishap) bool { return m.name == only[n%len(only)] })]
 	}
-	at := c.rng.IntN(sum)
+	began := time.Now()
+	c.note("begins: %s", m.name)
+	m.do(c)
+	c.fired[m.name]++
+	frames, events := c.relay.sent()
+	c.note("over: %s, %.1f s, %d frames and %d events sent so far", m.name, time.Since(began).Seconds(), frames, events)
+}
+
+func (c *course) drawn() mishap {
+	var weighted []mishap
 	for _, m := range mishaps {
-		if at -= m.weight; at < 0 {
-			began := time.Now()
-			c.note("fault begins: %s", m.name)
-			m.do(c)
-			c.fired[m.name]++
-			frames, events := c.relay.sent()
-			c.note("fault over: %s, %.1f s, %d frames and %d events sent so far", m.name, time.Since(began).Seconds(), frames, events)
-			return
-		}
+		weighted = append(weighted, slices.Repeat([]mishap{m}, m.weight)...)
 	}
+	return weighted[c.rng.IntN(len(weighted))]
 }
 
 // gate draws a host.

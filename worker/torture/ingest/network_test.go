@@ -39,14 +39,19 @@ type happening struct {
 	uri  string // of a record that was created
 }
 
-// jetstreams is the folder with the built servers (make jetstream-servers).
-func jetstreams() string { return os.Getenv("TEST_JETSTREAM") }
+// jetstreams is the folder with the built servers.
+func jetstreams() string {
+	if folder := os.Getenv("TEST_JETSTREAM"); folder != "" {
+		return folder
+	}
+	return filepath.Join("..", "..", "..", ".cache", "jetstream")
+}
 
 // recorded is the network of all seeds: what the simulator of Jetstream made
 // once, so that a seed may send it as fast and as unevenly as it likes.
 var recorded = sync.OnceValues(func() (*network, error) {
-	if jetstreams() == "" {
-		return nil, errors.New("TEST_JETSTREAM names no folder with built servers: run make jetstream-servers, and see torture.mk")
+	if _, err := os.Stat(filepath.Join(jetstreams(), "simulator")); err != nil {
+		return nil, fmt.Errorf("there are no built servers (%w): run make jetstream-servers, or name their folder in TEST_JETSTREAM", err)
 	}
 	folder := filepath.Join(jetstreams(), "network")
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
