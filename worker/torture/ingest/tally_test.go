@@ -3,7 +3,10 @@ package ingest_test
 import (
 	"fmt"
 	"maps"
+	"os"
+	"regexp"
 	"slices"
+	"strings"
 	"time"
 
 	"datawriter/worker/ingest"
@@ -17,16 +20,18 @@ type tally struct {
 	all      map[string]bool      // what was ever sent
 	stores   []store              // of each gate: what its servers have or left behind
 	expected int                  // events that must be there
-	faults   map[string]int       // what is wrong, by kind
-	lost     []string
-	found    map[string]int
-	told     []ingest.Gap
+
+	unverified map[string]bool // identities whose commits a newer server refused
+	faults     map[string]int  // what is wrong, by kind
+	lost       []string
+	found      map[string]int
+	told       []ingest.Gap
 }
 
 // newTally reads the stores of all servers.
 func (c *course) newTally() *tally {
 	c.t.Helper()
-	t := &tally{c: c, span: make(map[string]time.Time), all: make(map[string]bool), faults: make(map[string]int)}
+	t := &tally{c: c, span: make(map[string]time.Time), all: make(map[string]bool), faults: make(map[string]int), unverified: c.unverifiedIdentities()}
 	sent, _ := c.relay.sent()
 	kept := c.kinds()
 	for n, f := range c.relay.network.frames[:sent] {
@@ -49,15 +54,42 @@ func (c *course) newTally() *tally {
 }
 
 // isExpected reports whether an event must be in the archive or in a gap. A newer
-// server loses nothing that its relay still has, and says so otherwise. The legacy
-// one does when it is killed: what it has never had, nobody can miss there.
+// server loses nothing that its relay still has, but events of an identity whose
+// commits it could not verify, as it had left one out that came too fast. The legacy
+// one loses what it takes in when it is killed. What a server has never had, nobody
+// can miss there.
 func (t *tally) isExpected(key string) bool {
 	for n, s := range t.stores {
-		if len(s[key]) == 0 && t.c.gates[n].everLegacy() {
+		if len(s[key]) == 0 && (t.c.gates[n].everLegacy() || t.unverified[identityOf(key)]) {
 			return false
 		}
 	}
 	return true
+}
+
+// identityOf returns whose event a key names.
+func identityOf(key string) string {
+	for part := range strings.FieldsSeq(key) {
+		if strings.HasPrefix(part, "did:") {
+			return part
+		}
+	}
+	return ""
+}
+
+var unverified = regexp.MustCompile(`"msg":"verification failure".*?"did":"(did:[^"]+)"`)
+
+// unverifiedIdentities reads in the log of the servers whose commits they refused.
+func (c *course) unverifiedIdentities() map[string]bool {
+	text, err := os.ReadFile(c.log.Name())
+	if err != nil {
+		c.t.Fatal(err)
+	}
+	refused := make(map[string]bool)
+	for _, match := range unverified.FindAllSubmatch(text, -1) {
+		refused[string(match[1])] = true
+	}
+	return refused
 }
 
 func (g *gate) everLegacy() bool {
@@ -98,9 +130,10 @@ func (c *course) dumped(j *jetstream, whole func(store) bool) store {
 
 // hasNewest reports whether a store has what was sent last.
 func (c *course) hasNewest(s store, sent int) bool {
+	refused := c.unverifiedIdentities()
 	for n := sent - 1; n > sent-20; n-- {
 		for _, e := range c.relay.network.frames[n].events {
-			if len(s[e.key]) == 0 {
+			if len(s[e.key]) == 0 && !refused[identityOf(e.key)] {
 				return false
 			}
 		}
