@@ -71,7 +71,7 @@ func production(t *testing.T, path string) map[string]any {
 
 // withoutPlace returns an event without what each server gives it itself: time and
 // number.
-func withoutPlace(t *testing.T, line []byte) (key string, value any) {
+func withoutPlace(t testing.TB, line []byte) (key string, value any) {
 	t.Helper()
 	var reader event.Envelopes
 	e, ok := reader.Read(bytes.TrimSpace(line))

@@ -67,7 +67,7 @@ func drawPlan(seed uint64) (p coursePlan) {
 // speed draws 20 to 2,000 events a second, each order of magnitude as often.
 func speed(rng *rand.Rand) float64 { return 20 * math.Pow(100, rng.Float64()) }
 
-func newCourse(t *testing.T, seed uint64, plan coursePlan) *course {
+func newCourse(t testing.TB, seed uint64, plan coursePlan) *course {
 	n, err := recorded()
 	if err != nil {
 		t.Fatal(err)
@@ -75,7 +75,7 @@ func newCourse(t *testing.T, seed uint64, plan coursePlan) *course {
 	return newCourseOn(t, n, seed, plan)
 }
 
-func newCourseOn(t *testing.T, n *network, seed uint64, plan coursePlan) *course {
+func newCourseOn(t testing.TB, n *network, seed uint64, plan coursePlan) *course {
 	c := &course{
 		rig:  newRig(t, "--maxmemory-policy", "noeviction", "--appendonly", "yes", "--appendfsync", "always"),
 		seed: seed, rng: rand.New(rand.NewPCG(seed, 8)), relay: startRelay(t, n), plan: plan, fired: make(map[string]int),

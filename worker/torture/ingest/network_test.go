@@ -53,7 +53,7 @@ var recorded = sync.OnceValues(func() (*network, error) {
 	if _, err := os.Stat(filepath.Join(jetstreams(), "simulator")); err != nil {
 		return nil, fmt.Errorf("there are no built servers (%w): run make jetstream-servers, or name their folder in TEST_JETSTREAM", err)
 	}
-	folder := filepath.Join(jetstreams(), "network")
+	folder := filepath.Join(jetstreams(), fmt.Sprintf("network-%d", *recordParts))
 	if _, err := os.Stat(folder); errors.Is(err, os.ErrNotExist) {
 		if err := record(folder); err != nil {
 			return nil, fmt.Errorf("record the simulator: %w", err)

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/binary"
 	"encoding/json"
+	"flag"
 	"fmt"
 	"io"
 	"net"
@@ -20,12 +21,11 @@ import (
 	"github.com/klauspost/compress/zstd"
 )
 
-// The network of the seeds: some 27,000 events. It is made in parts, as the
-// simulator sends more of a repository the more is in it.
-const (
-	recordParts  = 5
-	recordFrames = 4000 // of a part
-)
+// The network is made in parts, as the simulator sends more of a repository the more
+// is in it. Five are some 27,000 events.
+var recordParts = flag.Int("parts", 5, "how much the network of the seeds has, in 5,000 events")
+
+const recordFrames = 4000 // of a part
 
 // record lets the simulator of Jetstream make a network and keeps what its relay
 // sends, whole or not at all.
@@ -35,7 +35,7 @@ func record(folder string) error {
 		return err
 	}
 	defer func() { _ = os.RemoveAll(work) }()
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Minute)
+	ctx, cancel := context.WithTimeout(context.Background(), 20*time.Minute)
 	defer cancel()
 	result := filepath.Join(work, "network")
 	if err := os.Mkdir(result, 0o755); err != nil {
@@ -43,7 +43,7 @@ func record(folder string) error {
 	}
 	documents := make(map[string]json.RawMessage)
 	err = writePacked(filepath.Join(result, "frames.bin.zst"), func(w io.Writer) error {
-		for part := range recordParts {
+		for part := range *recordParts {
 			if err := recordPart(ctx, filepath.Join(work, strconv.Itoa(part)), part, w, documents); err != nil {
 				return err
 			}

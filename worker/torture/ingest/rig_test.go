@@ -50,7 +50,7 @@ var program = sync.OnceValues(func() (string, error) {
 
 // rig is a Redis and an archive that processes work on.
 type rig struct {
-	t      *testing.T
+	t      testing.TB
 	redis  *streamtest.Server
 	data   string
 	port   int // of the ingest's metrics
@@ -59,7 +59,7 @@ type rig struct {
 	also   []event.Kind // raw kinds that are kept beside the five
 }
 
-func newRig(t *testing.T, options ...string) *rig {
+func newRig(t testing.TB, options ...string) *rig {
 	t.Helper()
 	path, err := program()
 	if err != nil {
@@ -73,7 +73,7 @@ func newRig(t *testing.T, options ...string) *rig {
 	return r
 }
 
-func freePort(t *testing.T) int {
+func freePort(t testing.TB) int {
 	t.Helper()
 	port, err := unusedPort()
 	if err != nil {
