@@ -95,8 +95,8 @@ func (j *jetstream) ready() bool {
 		default:
 		}
 		path := "/"
-		if j.version == current { // serves its store only behind its bootstrap
-			path = "/xrpc/network.bsky.jetstream.planSnapshot"
+		if j.version == current { // serves its store only behind its bootstrap; this is no upgrade to a websocket
+			path = "/xrpc/network.bsky.jetstream.subscribeEvents?cursor=0"
 		}
 		response, err := http.Get("http://" + j.address + path)
 		if err != nil {
