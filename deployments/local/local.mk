@@ -5,6 +5,7 @@ VENV := $(CURDIR)/.venv
 .PHONY: up down status test-flows e2e e2e-live faults browser cost growth flows-requirements
 
 up: build venv redis ## run everything here: SOURCE=live WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
+	$(SAY) "starts Redis, Prefect, its worker and what watches them (usually a minute)"
 	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/stack.py up
 
 down: ## end what `make up` started
@@ -15,23 +16,28 @@ status: ## what runs of it
 
 .PHONY: venv
 venv: $(VENV)/.ready
-$(VENV)/.ready: flows/requirements.txt deployments/local/requirements.txt
-	$(PYTHON) -c 'import sys; sys.exit(0 if sys.version_info >= (3, 11) else "Python 3.11 or newer is needed, this is %s: make up PYTHON=python3.12" % sys.version.split()[0])'
-	$(PYTHON) -m venv $(VENV)
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.txt -r deployments/local/requirements.txt
+$(VENV)/.ready: flows/requirements.txt deployments/local/requirements.txt | needs-python
+	$(SAY) "installs Prefect and supervisor below $(VENV) (usually a minute)"
+	@$(PYTHON) -m venv $(VENV)
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements.txt -r deployments/local/requirements.txt
 	@touch $@
 
 $(VENV)/.ready-test: flows/requirements-test.txt $(VENV)/.ready
-	$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements-test.txt
+	$(SAY) "installs what the tests in Python need beside them (usually half a minute)"
+	@$(VENV)/bin/pip install --quiet --disable-pip-version-check --no-deps --require-hashes -r flows/requirements-test.txt
 	@touch $@
+
+ready: $(VENV)/.ready-test
 
 test: test-flows
 
 test-flows: $(VENV)/.ready-test ## the flows against a stand-in for the binary, without a server
-	$(VENV)/bin/python -m pytest -q flows
+	$(SAY) "tests of the flows"
+	@$(VENV)/bin/python -m pytest -q flows
 
 e2e: build redis tools $(VENV)/.ready-test ## the whole stack on a 10-second schedule: RUNS=12
-	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
+	$(SAY) "tests of the whole stack on a schedule of ten seconds"
+	@REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -q -x deployments/local/test_stack.py
 
 e2e-live: build redis tools $(VENV)/.ready-test ## the whole stack on a live source, which is a stand-in
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_live.py

@@ -13,6 +13,7 @@ INGEST := $(GO) test ./worker/torture/ingest -count=1 -timeout
 .PHONY: torture torture-core
 
 torture-core: redis jetstream-servers ## what of the torture belongs to every test run: the sweep's core, every mutant, 25 random schedules, a small live source
+	$(SAY) "the core of the torture: every way in which a drain and a live source can die"
 	@export TEST_REDIS_SERVER="$$(cat $(CACHE)/redis-server)" TEST_JETSTREAM=$(CACHE)/jetstream; $(TORTURE) 30m && $(INGEST) 10m -parallel 6 -skip TestLaidOutCourses # their faults are being mended
 
 torture: redis ## every crash point, every mutant, SEEDS random schedules (1000) from SEED on, FAILOVERS (24)
@@ -26,11 +27,14 @@ torture: redis ## every crash point, every mutant, SEEDS random schedules (1000)
 SERVERS := worker/torture/ingest/servers
 JETSTREAM := github.com/bluesky-social/jetstream/cmd
 jetstream-servers: $(CACHE)/jetstream/.ready
-$(CACHE)/jetstream/.ready: $(wildcard $(SERVERS)/*)
+$(CACHE)/jetstream/.ready: $(wildcard $(SERVERS)/*) | needs-go
+	$(SAY) "builds Bluesky's own Jetstream servers below $(@D) (usually two minutes)"
 	@mkdir -p $(@D)
-	$(GO) build -modfile=$(SERVERS)/v2.mod -o $(@D)/ $(JETSTREAM)/jetstream $(JETSTREAM)/simulator
-	$(GO) build -modfile=$(SERVERS)/v1.mod -o $(@D)/jetstream-v1 $(JETSTREAM)/jetstream
+	@$(GO) build -modfile=$(SERVERS)/v2.mod -o $(@D)/ $(JETSTREAM)/jetstream $(JETSTREAM)/simulator
+	@$(GO) build -modfile=$(SERVERS)/v1.mod -o $(@D)/jetstream-v1 $(JETSTREAM)/jetstream
 	@touch $@
+
+ready: jetstream-servers
 
 KILLS ?= 30
 # `make bench` has another number of events, `make torture` another of seeds.

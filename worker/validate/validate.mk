@@ -5,7 +5,8 @@
 test: validate-quick
 
 validate-quick: build redis tools ## the quick version of every validation step that needs no running stack
-	$(BIN) validate all --quick --redis-server "$$(cat $(CACHE)/redis-server)" --report $(CACHE)/reports
+	$(SAY) "the validation programme, its quick version"
+	@$(BIN) validate all --quick --redis-server "$$(cat $(CACHE)/redis-server)" --report $(CACHE)/reports
 
 validate-all: build redis ## every validation step in full, with a report below reports/
 	$(BIN) validate all --redis-server "$$(cat $(CACHE)/redis-server)"
