@@ -34,9 +34,10 @@ build: | needs-go ## build bin/datawriter
 test: ready test-go test-monitoring torture-core test-flows ## everything a newcomer needs to trust the code (the first time a quarter of an hour)
 	$(SAY) "all tests passed"
 
-# What the tests need is there before the first of them begins. In parallel (`make -j2 test`),
-# beside what works goes only what waits.
+# What the tests need is there before the first of them begins. Two at a time, as much of
+# it is waiting; beside what works goes only what waits.
 ifneq (,$(filter test,$(MAKECMDGOALS)))
+MAKEFLAGS += -j2
 test-go test-monitoring torture-core test-flows validate-quick: | ready
 $(CACHE)/redis-server: | tools
 torture-core: | test-go

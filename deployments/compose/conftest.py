@@ -54,7 +54,12 @@ class Stack:
         return self.sh("docker", "compose", *arguments, **options)
 
     def up(self) -> float:
-        """`up --wait`; returns the seconds until everything was ready."""
+        """`up --wait`; returns the seconds until everything was ready.
+
+        It gives up at once on a service that is unhealthy at that moment. Docker calls one so that was paused, until its
+        next health check has passed, so that is waited for.
+        """
+        wait_for("health of what runs already", lambda: "unhealthy" not in " ".join(self.states().values()))
         began = time.monotonic()
         pull = ["--pull", "never"] if LAB else []
         self.compose("up", "-d", "--wait", "--wait-timeout", str(PATIENCE), *pull)
@@ -67,13 +72,14 @@ class Stack:
     def inspect(self, service: str) -> dict:
         return json.loads(self.sh("docker", "inspect", self.ids()[service]))[0]
 
-    def healthy(self, service: str) -> bool:
-        state = self.inspect(service)["State"]
-        return state["Running"] and state.get("Health", {}).get("Status", "healthy") == "healthy"
+    def states(self) -> dict[str, str]:
+        """Of each container that is not stopped: `running`, `running healthy`, `restarting unhealthy` …"""
+        lines = self.compose("ps", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()
+        return {service: state.strip() for service, _, state in (line.partition(" ") for line in lines)}
 
     def all_healthy(self) -> bool:
-        lines = [line.split() for line in self.compose("ps", "--format", "{{.Service}} {{.State}} {{.Health}}").splitlines()]
-        return {line[0] for line in lines} >= set(LONG_RUNNING) and all(line[1:] in (["running", "healthy"], ["running"]) for line in lines)
+        states = self.states()
+        return states.keys() >= set(LONG_RUNNING) and set(states.values()) <= {"running healthy", "running"}
 
     def kill(self, service: str) -> None:
         """As the kernel kills: the engine would take its own `docker kill` for a wish, and leave it dead."""
