@@ -38,7 +38,7 @@ works() {
   local name
   for name in ${1//|/ }; do
     command -v "$name" >/dev/null || continue
-    [ "$name" != gcc ] || echo '#include <stdlib.h>' | gcc -E - >/dev/null 2>&1 || continue
+    [ "$name" != gcc ] || gcc -E - <<< '#include <stdlib.h>' >/dev/null 2>&1 || continue
     return 0
   done
   return 1
