@@ -36,10 +36,11 @@ type Look struct {
 	RunID   string // of the server
 	Evicted int64  // evicted_keys of the server
 	Exists  bool
-	Grouped bool  // it has our group
-	Added   int64 // entries ever added
-	Length  int64 // entries that it holds
-	Below   bool  // it holds entries below the end of the window at hand
+	Grouped bool   // it has our group
+	Added   int64  // entries ever added
+	Length  int64  // entries that it holds
+	End     uint64 // of the window at hand, or of the youngest that was ever drained, in milliseconds
+	Below   bool   // it holds entries below End
 }
 
 // Part is what the footer of a published file says.
@@ -60,16 +61,17 @@ type State struct {
 	Open    int64           `json:"open"` // entries that were there and in no file
 	Base    int64           `json:"base"` // added entries that never came into a file, before the account began or lost since
 	Filed   int64           `json:"filed"`
-	Newest  uint64          `json:"newest"`  // the end of the youngest window that was drained, in milliseconds
-	Shaken  bool            `json:"shaken"`  // the count may have gone back, or the base be too high: a negative difference says nothing
-	Renewed bool            `json:"renewed"` // the group was gone, perhaps with its stream
-	Gone    Class           `json:"gone"`    // why the stream was gone under this server, until it is known how much went with it
-	Back    int64           `json:"back"`    // how far the count went back under this server, or before it, when the stream may have been deleted or evicted
-	Undone  int64           `json:"undone"`  // how much of that a restart since may have undone, with the tail of the file: as much more says nothing
-	Lost    map[Class]int64 `json:"lost"`    // ever
-	Pending []Loss          `json:"pending"` // not reported yet
-	Numbers Sequence        `json:"numbers"` // of the producer, where it gives any
-	Drained *Drained        `json:"drained"` // nil until the record begins
+	Since   int64           `json:"since,omitempty"` // entries that came into files since, while older ones waited
+	Newest  uint64          `json:"newest"`          // the end of the youngest window that was drained, in milliseconds
+	Shaken  bool            `json:"shaken"`          // the count may have gone back, or the base be too high: a negative difference says nothing
+	Renewed bool            `json:"renewed"`         // the group was gone, perhaps with its stream
+	Gone    Class           `json:"gone"`            // why the stream was gone under this server, until it is known how much went with it
+	Back    int64           `json:"back"`            // how far the count went back under this server, or before it, when the stream may have been deleted or evicted
+	Undone  int64           `json:"undone"`          // how much of that a restart since may have undone, with the tail of the file: as much more says nothing
+	Lost    map[Class]int64 `json:"lost"`            // ever
+	Pending []Loss          `json:"pending"`         // not reported yet
+	Numbers Sequence        `json:"numbers"`         // of the producer, where it gives any
+	Drained *Drained        `json:"drained"`         // nil until the record begins
 }
 
 // Files returns what all published files of the stream's kind say. It is called
@@ -133,7 +135,7 @@ func (s *State) restarted(files Files) error {
 	}
 	filed := total(parts)
 	s.loseGone(Look{}, filed)
-	s.Filed, s.Open = filed, 0
+	s.Filed, s.Since, s.Open = filed, 0, 0
 	return nil
 }
 
@@ -167,32 +169,33 @@ func (s *State) rolledBack(l Look, files Files) error {
 	if n := min(s.Added-l.Added, s.Open) - (filed - s.Filed); n > 0 {
 		s.lose(RolledBack, n)
 	}
-	s.Filed, s.Shaken, s.Renewed, s.Back = filed, true, false, s.Added-l.Added
+	s.Filed, s.Since, s.Shaken, s.Renewed, s.Back = filed, 0, true, false, s.Added-l.Added
 	s.remember(l, open)
 	return nil
 }
 
-// End closes the account of a drained window that ends at end, with a look after
-// its entries were settled. published is what this drain itself brought into files.
+// End closes the account behind a drained window, with a look after its entries
+// were settled. published is what this drain itself brought into files. While
+// entries of older windows wait, it only notes that.
 //
 // The look must be older than what files returns: then everything that a drain
 // has deleted by the look is in a file by then, and no race raises an alarm.
-func (s *State) End(l Look, end uint64, published int64, files Files) error {
-	settled := !l.Below && end >= s.Newest && l.Exists
-	s.Newest = max(s.Newest, end)
-	if !settled || l.RunID != s.RunID || l.Added < s.Added {
+func (s *State) End(l Look, published int64, files Files) error {
+	s.Newest = max(s.Newest, l.End)
+	s.Since += published
+	if l.Below || !l.Exists || l.RunID != s.RunID || l.Added < s.Added {
 		// Entries below the end may be in files or not, or Redis has just changed. What
 		// is filed and what is open stay those of one moment.
 		return nil
 	}
-	filed := s.Filed + published
+	filed := s.Filed + s.Since
 	if s.missing(l, filed) != 0 || s.Gone != "" || s.Numbers.gap() {
 		parts, err := files()
 		if err != nil {
 			return err
 		}
 		filed = total(parts)
-		if s.Newest = max(s.Newest, newest(parts)); s.Newest > end {
+		if s.Newest = max(s.Newest, newest(parts)); s.Newest > l.End {
 			return nil // what was there may be in files, and what is numbered in between still there
 		}
 	}
@@ -231,7 +234,7 @@ func (s *State) balance(l Look, filed int64) {
 		}
 	}
 	s.Base += missing
-	s.Filed, s.Shaken, s.Renewed, s.Undone = filed, false, false, 0
+	s.Filed, s.Since, s.Shaken, s.Renewed, s.Undone = filed, 0, false, false, 0
 }
 
 // loseGone books what went with a stream that was gone. An eviction is a loss also

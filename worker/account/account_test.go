@@ -48,7 +48,8 @@ func (s *stream) file(n int64) {
 func (s *stream) close(n int64) {
 	s.t.Helper()
 	s.end += 10
-	if err := s.state.End(s.look, s.end, n, s.files); err != nil {
+	s.look.End = max(s.end, s.state.Newest)
+	if err := s.state.End(s.look, n, s.files); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -116,6 +117,24 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.begin()
 			s.file(40)
 			s.close(40)
+		},
+		"a newer window that is drained first, and older ones one after the other": func(s *stream) {
+			s.window(50, 60)
+			s.end += 20
+			s.begin()
+			s.file(20)
+			s.look.Below = true
+			s.close(20)
+			for _, n := range []int64{25, 15} {
+				s.end = 0
+				s.begin()
+				s.file(n)
+				s.look.Below = n == 25
+				s.close(n)
+			}
+			if s.scanned > 1 { // when the account was opened
+				s.t.Errorf("the files were counted %d times", s.scanned)
+			}
 		},
 		"a racer that files while the account is closed": func(s *stream) {
 			s.window(50, 20)
@@ -196,8 +215,10 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.state.Numbers.Merge([]account.Range{{From: 71, To: 80}})
 			for range 2 {
 				s.end -= 10
-				s.close(0) // the first window again
+				s.close(0)          // the first window again
+				s.look.Below = true // that of the newer ones, which the account knows by now
 			}
+			s.look.Below = false
 			s.state.Numbers.Merge([]account.Range{{From: 51, To: 70}})
 			s.begin()
 			s.file(20)
@@ -272,6 +293,20 @@ func TestWhatIsALoss(t *testing.T) {
 			s.look.Length -= 8
 			s.window(30, 0)
 		}, account.Loss{Class: account.Trimmed, Count: 8}},
+		"entries of an older window, trimmed while a newer one was drained first": {func(s *stream) {
+			s.window(50, 60)
+			s.end += 20
+			s.begin()
+			s.file(20)
+			s.look.Below = true
+			s.close(20)
+			s.look.Length -= 3
+			s.end = 0
+			s.begin()
+			s.file(37)
+			s.look.Below = false
+			s.close(37)
+		}, account.Loss{Class: account.Trimmed, Count: 3}},
 		"a stream that was deleted": {func(s *stream) {
 			s.window(50, 20)
 			s.look = account.Look{RunID: "a"}

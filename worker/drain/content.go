@@ -31,9 +31,9 @@ type content struct {
 }
 
 // read calls yield for every page: what earlier runs claimed and did not settle,
-// then what the group has not delivered yet. Pages may hold entries outside the
-// window, which the caller passes over. errDisturbed at the end when the pages
-// may not have been everything.
+// then what the group has not delivered yet; all of it by range where windows are
+// drained out of order. Pages may hold entries outside the window, which the caller
+// passes over. errDisturbed at the end when the pages may not have been everything.
 func (c *content) read(ctx context.Context, yield func(*stream.Page) error) error {
 	before, err := c.stream.Group(ctx)
 	if err != nil {
@@ -41,7 +41,11 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 	}
 	c.count(before.EntriesAdded)
 	start, end := event.ID{MS: c.window.StartMS()}, event.ID{MS: c.window.EndMS()}
-	if c.byRange {
+	inOrder, err := c.inOrder(ctx, before)
+	if err != nil {
+		return err
+	}
+	if c.byRange || !inOrder {
 		return prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield)
 	}
 	if claimed := after(before.LastDelivered); claimed.Compare(end) < 0 {
@@ -57,6 +61,17 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 		return err
 	}
 	return c.undisturbed(ctx, before)
+}
+
+// inOrder reports whether the group has read everything below the window, and Redis
+// can count what it gives. Else an older window waits, all of which the group would
+// claim on its way to this one; or a newer one was drained and deleted before this.
+func (c *content) inOrder(ctx context.Context, g stream.GroupState) (bool, error) {
+	if g.Lag == stream.Unknown {
+		return false, nil
+	}
+	next, ok, err := c.stream.Next(ctx, g.LastDelivered)
+	return err == nil && (!ok || next.MS >= c.window.StartMS()), err
 }
 
 // ranged reads [from, to) by XRANGE, page by page.

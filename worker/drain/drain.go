@@ -28,7 +28,7 @@ type Config struct {
 	Layout      sink.Layout
 	Compression part.Compression
 	NoAck       bool          // read without a pending list
-	CatchUp     bool          // drain older undrained windows first
+	CatchUp     bool          // drain older undrained windows too
 	Wait        time.Duration // for a window to close
 	Lease       time.Duration // lifetime of the advisory lease
 	Attempts    int           // of each (window, kind), the first included
@@ -48,6 +48,10 @@ type Drainer struct {
 	log    *zap.Logger
 	kinds  []event.Kind // those that are drained, in the order of reports
 	memory []memory     // by kind; kinds are drained side by side, windows one after the other
+
+	// What the plan of a run says, before its first window.
+	gaps           Gaps
+	misdatedBefore time.Time // a window that starts before it has entries of a wrong clock
 }
 
 // New returns a Drainer. It owns none of its dependencies.
@@ -58,8 +62,9 @@ func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log 
 	}
 }
 
-// Run drains a window, and before it the older ones that are not drained yet,
-// oldest first. It returns a record of each that it tried, also with an error.
+// Run drains a window, and the older ones that are not drained yet: the oldest
+// before it, the others behind it (see arrange). It returns a record of each that it
+// tried, in that order, also with an error.
 func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Record, err error) {
 	defer func() { err = orStopped(ctx, err) }()
 	if err := d.prepare(ctx); err != nil {
@@ -68,14 +73,14 @@ func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Re
 	if err := d.awaitClosed(ctx, w); err != nil {
 		return nil, err
 	}
-	windows, err := d.backlog(ctx, w)
+	windows, err := d.plan(ctx, w, true)
 	if err != nil {
 		return nil, err
 	}
-	return d.drainAll(ctx, append(windows, w))
+	return d.drainAll(ctx, windows)
 }
 
-// RunClosed drains every closed window that is not drained yet, oldest first.
+// RunClosed drains every closed window that is not drained yet, in the order of Run.
 func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err error) {
 	defer func() { err = orStopped(ctx, err) }()
 	if err := d.prepare(ctx); err != nil {
@@ -89,7 +94,7 @@ func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err e
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", stream.ErrMisconfigured, err)
 	}
-	windows, err := d.backlog(ctx, current)
+	windows, err := d.plan(ctx, current, false)
 	if err != nil {
 		return nil, err
 	}

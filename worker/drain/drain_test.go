@@ -285,8 +285,8 @@ func TestCatchUpDrainsOlderWindowsIntoTheirOwnFiles(t *testing.T) {
 	for _, record := range records {
 		got = append(got, record.Window.String())
 	}
-	r.want("windows, with the empty one between", got,
-		first.Next().String(), first.Next().Next().String(), later.String())
+	r.want("windows, the empty one last", got,
+		first.Next().String(), later.String(), first.Next().Next().String())
 	if n := len(r.files()); n != 4*len(event.Kinds()) {
 		t.Errorf("%d files, want four windows of one a kind", n)
 	}

@@ -12,7 +12,7 @@ import (
 	"datawriter/worker/window"
 )
 
-// errNotBegun: an older window ended in a way that keeps this kind from going on.
+// errNotBegun: a window before it in the plan ended in a way that keeps this kind from going on.
 var errNotBegun = errors.New("not begun")
 
 // outcome is how the drain of one kind of one window ended.
@@ -22,7 +22,7 @@ type outcome struct {
 	err    error
 }
 
-// lanes drain windows, one lane a kind, each its oldest window first. A lane is
+// lanes drain windows in the order of the plan, one lane a kind. A lane is
 // at most one window ahead of the slowest: while one kind waits for the disk the
 // others have work, and a run that is killed leaves at most two windows out of
 // the run log.

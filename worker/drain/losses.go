@@ -52,10 +52,13 @@ func (a *attempt) closeAccount(ctx context.Context) error {
 		if !fault.NoWatermark.Is() {
 			s.Mark(a.window.Span())
 		}
-		return s.End(l, a.window.EndMS(), published, func() ([]account.Part, error) { return a.filed(ctx) })
+		return s.End(l, published, func() ([]account.Part, error) { return a.filed(ctx) })
 	})
 }
 
+// keepAccount lets change work on the account, with a look at the stream. What
+// counts as still to be drained is what lies below the end of the youngest window
+// that was ever drained, or is now.
 func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, account.Look) error) error {
 	if a.cfg.Book == nil {
 		return nil
@@ -63,7 +66,7 @@ func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, a
 	var looked error
 	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
 		var l stream.Look
-		if l, looked = a.stream.Look(ctx, a.window.EndMS()); looked != nil {
+		if l, looked = a.stream.Look(ctx, max(s.Newest, a.window.EndMS())); looked != nil {
 			return looked
 		}
 		return change(s, account.Look(l))

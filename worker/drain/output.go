@@ -114,6 +114,7 @@ func (o *output) meta() part.Meta {
 		Rows: o.rows.count, Rejected: o.rejects.count,
 		FirstID: o.firstID, LastID: o.lastID,
 		EntriesAdded: a.content.added, RunID: a.server.RunID, WriterVersion: a.cfg.Version, Numbers: a.numbers.String(),
+		Misdated: a.window.Start.Before(a.misdatedBefore),
 	}
 	if orphan := a.published.orphan; orphan != nil {
 		meta.Rejected = orphan.Rejected
@@ -146,6 +147,9 @@ func (o *output) count(meta part.Meta) {
 	t.Rejected += o.rejects.count
 	if meta.Part > 0 {
 		t.Late += o.rows.count + o.rejects.count
+	}
+	if meta.Misdated {
+		t.Misdated += o.rows.count + o.rejects.count
 	}
 	for reason, n := range o.reasons {
 		if t.RejectedBy == nil {

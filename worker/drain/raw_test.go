@@ -171,7 +171,7 @@ func TestARawKindIsMissingOnlyFromItsOwnFirstWindowOn(t *testing.T) {
 	r.cfg.Also = nil
 	drainsOnly("without again", third.String())
 	r.cfg.Also = []event.Kind{event.Account}
-	drainsOnly("asked for again", third.String(), third.Next().String())
+	drainsOnly("asked for again", third.Next().String(), third.String())
 }
 
 // publishedWindows lists the windows of which there are posts.

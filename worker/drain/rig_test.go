@@ -13,6 +13,7 @@ import (
 
 	"go.uber.org/zap/zaptest"
 
+	"datawriter/worker/account"
 	"datawriter/worker/drain"
 	"datawriter/worker/event"
 	"datawriter/worker/fault"
@@ -100,6 +101,26 @@ func (r *rig) drain(w window.Window) []runlog.Record {
 		r.Fatal(err)
 	}
 	return records
+}
+
+// keepAccount lets drains keep the accounts of the streams.
+func (r *rig) keepAccount() { r.cfg.Book = account.OpenBook(filepath.Join(r.data, "_state")) }
+
+// balanced expects that the account of the likes is closed: what was added is in
+// files or still there, and no loss is to be reported.
+func (r *rig) balanced() {
+	r.Helper()
+	state, err := r.cfg.Book.Read(event.Likes.String(), r.client.Name(event.Likes))
+	if err != nil {
+		r.Fatal(err)
+	}
+	look, err := r.client.Stream(event.Likes).Look(context.Background(), win.StartMS())
+	if err != nil {
+		r.Fatal(err)
+	}
+	if state.Added != look.Added || state.Open != look.Length || state.Added-state.Base-state.Filed != state.Open || len(state.Pending) > 0 {
+		r.Errorf("the account %+v is not that of %+v", state, look)
+	}
 }
 
 // likes returns the report on likes of the last record.

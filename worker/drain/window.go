@@ -107,12 +107,17 @@ func (d *Drainer) logWindow(r runlog.Record, err error) {
 		sum.Late += k.Late
 		sum.Bytes += k.Bytes
 		sum.Vanished += k.Vanished
+		sum.Misdated += k.Misdated
 	}
 	fields := []zap.Field{zap.Stringer("window", r.Window), zap.String("status", string(r.Status)),
 		zap.Int64("entries", sum.Entries), zap.Int64("rows", sum.Rows), zap.Int64("rejected", sum.Rejected),
 		zap.Int64("late", sum.Late), zap.Int64("bytes", sum.Bytes), zap.Float64("seconds", r.Seconds), zap.Int("attempts", r.Attempts)}
 	if sum.Vanished > 0 {
 		d.log.Warn("claimed entries vanished from redis before they were settled", zap.Stringer("window", r.Window), zap.Int64("entries", sum.Vanished))
+	}
+	if sum.Misdated > 0 {
+		d.log.Warn("entries have IDs of another time: the clock of their producer, or what it takes for one, is wrong",
+			zap.Stringer("window", r.Window), zap.Int64("entries", sum.Misdated))
 	}
 	if err != nil {
 		d.log.Error("window not drained", append(fields, zap.Error(err))...)

@@ -35,6 +35,8 @@ var (
 		"Entries that could not be rows, in published files of rejects."}
 	lateTotal = family{"late_total", "counter", []string{"kind"},
 		"Rows and rejects of entries that came after their window was drained, in parts beyond 00."}
+	misdatedTotal = family{"misdated_total", "counter", []string{"kind"},
+		"Rows and rejects of entries whose ID is more than 31 days older than the window that was due: a producer's clock was wrong."}
 	settledTotal = family{"settled_total", "counter", []string{"kind"},
 		"Entries acknowledged or deleted in Redis, once they were in a part."}
 	vanishedTotal = family{"vanished_total", "counter", []string{"kind"},
@@ -121,7 +123,7 @@ var (
 // families lists every metric, in the order of documents.
 func families() []family {
 	return []family{
-		windowsTotal, entriesTotal, rowsTotal, rejectedTotal, lateTotal, settledTotal, vanishedTotal, lostTotal,
+		windowsTotal, entriesTotal, rowsTotal, rejectedTotal, lateTotal, misdatedTotal, settledTotal, vanishedTotal, lostTotal,
 		partsTotal, partBytesTotal, partSizeBytes, windowDurationSeconds, attemptsTotal, runFailuresTotal,
 		lastSuccess, lastWindowEnd, lastWindowRate, lastWindowDuration, windowLength, brokenLinesTotal, recoveredParts,
 		streamEntries, streamAdded, streamOldestAge, undrainedWindows,

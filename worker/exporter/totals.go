@@ -37,6 +37,7 @@ type kindTotals struct {
 	Rows     int64                  `json:"rows"`
 	Rejected map[event.Reason]int64 `json:"rejected"`
 	Late     int64                  `json:"late"`
+	Misdated int64                  `json:"misdated"`
 	Settled  int64                  `json:"settled"`
 	Vanished int64                  `json:"vanished"`
 	Lost     map[string]int64       `json:"lost"`
@@ -110,6 +111,7 @@ func (t *totals) addFiles(k runlog.Kind) {
 	of.Entries += k.Entries
 	of.Rows += k.Rows
 	of.Late += k.Late
+	of.Misdated += k.Misdated
 	for reason, n := range k.RejectedBy {
 		of.Rejected[reason] += n
 	}
@@ -178,6 +180,7 @@ func (k *kindTotals) metrics(kind string) []prometheus.Metric {
 		entriesTotal.value(float64(k.Entries), kind),
 		rowsTotal.value(float64(k.Rows), kind),
 		lateTotal.value(float64(k.Late), kind),
+		misdatedTotal.value(float64(k.Misdated), kind),
 		settledTotal.value(float64(k.Settled), kind),
 		vanishedTotal.value(float64(k.Vanished), kind),
 		partsTotal.value(float64(k.Parts), kind),

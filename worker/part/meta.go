@@ -29,6 +29,7 @@ type Meta struct {
 	EntriesAdded  int64    // the stream's entries-added when it was read; -1 unknown
 	RunID         string   // run_id of the Redis server
 	Numbers       string   // that the producer gave the entries, as ranges "1-18 20-40"; empty where it gives none
+	Misdated      bool     // the window is of another time than those that were drained with it
 	WriterVersion string
 	SchemaVersion int // 0 in Close means SchemaVersion
 }
@@ -62,6 +63,7 @@ func (m Meta) keyValues() []*parquet.KeyValue {
 	add(m.EntriesAdded >= 0, "entries_added", strconv.FormatInt(m.EntriesAdded, 10))
 	add(true, "run_id", m.RunID)
 	add(m.Numbers != "", "numbers", m.Numbers)
+	add(m.Misdated, "misdated", "true")
 	return pairs
 }
 
@@ -86,6 +88,7 @@ func parseMeta(pairs []*parquet.KeyValue) (Meta, error) {
 		EntriesAdded:  -1,
 		RunID:         p.required("run_id"),
 		Numbers:       p.optional("numbers"),
+		Misdated:      p.optional("misdated") == "true",
 	}
 	if p.optional("entries_added") != "" {
 		m.EntriesAdded = p.number("entries_added", p.required)

@@ -28,7 +28,7 @@ func testMeta(kind event.Kind, rows, rejected int64) Meta {
 	return Meta{
 		Kind: kind, Window: w, Part: 1, Rows: rows, Rejected: rejected,
 		FirstID: event.ID{MS: w.StartMS(), Seq: 0}, LastID: event.ID{MS: w.EndMS() - 1, Seq: 7},
-		EntriesAdded: rows + rejected, RunID: strings.Repeat("ab", 20), WriterVersion: "1.2.3",
+		EntriesAdded: rows + rejected, RunID: strings.Repeat("ab", 20), WriterVersion: "1.2.3", Misdated: rows == 700,
 	}
 }
 

@@ -54,8 +54,9 @@ type Kind struct {
 	Rows       int64                  `json:"rows"`     // written by this run
 	Rejected   int64                  `json:"rejected"` // written by this run
 	RejectedBy map[event.Reason]int64 `json:"rejected_by,omitempty"`
-	Late       int64                  `json:"late"`    // of the rows and rejects, those in a part beyond 00
-	Settled    int64                  `json:"settled"` // entries acked or deleted
+	Late       int64                  `json:"late"`               // of the rows and rejects, those in a part beyond 00
+	Misdated   int64                  `json:"misdated,omitempty"` // of the rows and rejects, those whose ID is of another time
+	Settled    int64                  `json:"settled"`            // entries acked or deleted
 	Vanished   int64                  `json:"vanished,omitempty"`
 	Parts      []string               `json:"parts"` // paths below the data folder that this run published
 	Bytes      int64                  `json:"bytes"` // of those files

@@ -57,3 +57,33 @@ func hasPart(ctx context.Context, s Sink, layout Layout, folder string, kinds []
 	}
 	return false, nil
 }
+
+// Hours returns the hours that overlap [from, to) and have a folder, ascending. It
+// lists one folder a day and none of the hours themselves, so an hour may turn out
+// to hold no part.
+func Hours(ctx context.Context, s Sink, layout Layout, from, to time.Time) (hours []time.Time, err error) {
+	err = hoursBelow(ctx, s, layout, "", from, to, &hours)
+	return hours, err
+}
+
+func hoursBelow(ctx context.Context, s Sink, layout Layout, folder string, from, to time.Time, hours *[]time.Time) error {
+	names, err := s.List(ctx, folder)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		child := path.Join(folder, name)
+		start, end, known := layout.span(child)
+		if !known || !end.After(from) || !start.Before(to) {
+			continue
+		}
+		if strings.Count(child, "/") == hourDepth-1 {
+			*hours = append(*hours, start)
+			continue
+		}
+		if err := hoursBelow(ctx, s, layout, child, from, to, hours); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -16,6 +16,7 @@ const Unknown = -1
 type GroupState struct {
 	LastDelivered event.ID
 	EntriesRead   int64 // Unknown after a cursor was set by hand
+	Lag           int64 // entries behind the cursor; Unknown while one among them was deleted
 	Pending       int64
 	Groups        int   // how many groups the stream has, this one included
 	EntriesAdded  int64 // ever, to the stream
@@ -72,6 +73,7 @@ func (s *Stream) groupState(g redis.XInfoGroup, info *redis.XInfoStream, groups 
 	return GroupState{
 		LastDelivered: delivered,
 		EntriesRead:   g.EntriesRead,
+		Lag:           g.Lag,
 		Pending:       g.Pending,
 		Groups:        groups,
 		EntriesAdded:  info.EntriesAdded,

@@ -34,7 +34,8 @@ type Look struct {
 	Grouped bool // it has our group
 	Added   int64
 	Length  int64
-	Below   bool // it holds entries below the end that was asked for
+	End     uint64 // that was asked for, in milliseconds
+	Below   bool   // it holds entries below it
 }
 
 // Look looks at the stream; one that does not exist has counted nothing.
@@ -49,5 +50,5 @@ func (s *Stream) Look(ctx context.Context, endMS uint64) (Look, error) {
 	number := func(i int) int64 { n, _ := reply[i].(int64); return n }
 	run, _ := reply[0].(string)
 	return Look{RunID: run, Evicted: number(1), Exists: number(2) == 1, Grouped: number(3) == 1,
-		Added: number(4), Length: number(5), Below: number(6) > 0}, nil
+		Added: number(4), Length: number(5), End: endMS, Below: number(6) > 0}, nil
 }

@@ -20,12 +20,12 @@ func TestALookCountsWhatWasAddedAndWhatIsThere(t *testing.T) {
 		l.RunID = ""
 		return l
 	}
-	equal(t, "no stream", look(99), stream.Look{})
+	equal(t, "no stream", look(99), stream.Look{End: 99})
 	add(t, c, at(10, 20, 30)...)
-	equal(t, "no group", look(10), stream.Look{Exists: true, Added: 3, Length: 3})
+	equal(t, "no group", look(10), stream.Look{Exists: true, Added: 3, Length: 3, End: 10})
 	ok(t, s.EnsureGroup(ctx))
 	ok(t, server.Client().XDel(ctx, s.Name(), "20-0").Err())
-	equal(t, "with a group", look(11), stream.Look{Exists: true, Grouped: true, Added: 3, Length: 2, Below: true})
+	equal(t, "with a group", look(11), stream.Look{Exists: true, Grouped: true, Added: 3, Length: 2, End: 11, Below: true})
 	ok(t, server.Client().Set(ctx, s.Name(), "no stream", 0).Err())
 	if _, err := s.Look(ctx, 0); err == nil {
 		t.Error("a key of another type was looked at as a stream")

@@ -64,7 +64,17 @@ func (s *Stream) read(ctx context.Context, page *Page, wrapped bool, command ...
 // First returns the ID of the first entry at or after fromMS; ok is false when
 // there is none.
 func (s *Stream) First(ctx context.Context, fromMS uint64) (id event.ID, ok bool, err error) {
-	entries, err := s.redis.XRangeN(ctx, s.name, strconv.FormatUint(fromMS, 10), "+", 1).Result()
+	return s.first(ctx, strconv.FormatUint(fromMS, 10))
+}
+
+// Next returns the ID of the first entry behind an ID; ok is false when there is
+// none.
+func (s *Stream) Next(ctx context.Context, behind event.ID) (id event.ID, ok bool, err error) {
+	return s.first(ctx, "("+behind.String())
+}
+
+func (s *Stream) first(ctx context.Context, from string) (id event.ID, ok bool, err error) {
+	entries, err := s.redis.XRangeN(ctx, s.name, from, "+", 1).Result()
 	if err != nil || len(entries) == 0 {
 		return event.ID{}, false, classify("read the first entry of "+s.name, err)
 	}

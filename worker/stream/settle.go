@@ -167,16 +167,17 @@ return #gone
 // keep: somebody else deleted it.
 func (s *Stream) SweepPending(ctx context.Context, runID string, startMS, endMS uint64) (int, error) {
 	total := 0
-	for {
+	for startMS < endMS { // Redis refuses the empty range before the first millisecond
 		n, err := sweep.Run(ctx, s.redis, []string{s.name}, runID, s.group, startMS, endMS, MaxPage).Int()
 		if err != nil {
 			return total, classify("sweep the pending list of "+s.name, err)
 		}
 		total += n
 		if n < MaxPage {
-			return total, nil
+			break
 		}
 	}
+	return total, nil
 }
 
 // CheckSame returns ErrRestarted unless the server is the one of runID.

@@ -12,12 +12,14 @@ import (
 
 // checkMissing: a missing file means "not drained", never "nothing happened".
 // What lies before the first published window or behind the last may still be
-// drained; what lies between them should have been. A raw kind has a first and a
+// drained; what lies between them should have been. A window that entries of a wrong
+// clock made, long before the others, says nothing of what lies between. A raw kind has a first and a
 // last of its own: it is drained from when it is asked for.
 var checkMissing = check{
 	Name:    "missing",
 	Promise: "from the first published window to the last, every kind of every window has a part 0",
 	hour:    func(v *Verifier, h sink.Hour, _ sayer) { v.coverage.see(h) },
+	final:   func(v *Verifier, s *set) { v.coverage.seeDates(s) },
 	end:     endMissing,
 }
 
@@ -29,6 +31,8 @@ type coverage struct {
 	lacking []span
 	raw     map[event.Kind]window.Window // the last that has a part 0
 	rawGaps []rawGap
+
+	misdated map[window.Window]bool // windows that entries of a wrong clock made
 }
 
 // rawGap is a span in which a raw kind has no part 0, but before and behind it.
@@ -44,6 +48,13 @@ type kinds map[event.Kind]bool
 type span struct {
 	first window.Window
 	end   time.Time
+	empty bool // no kind is, of none of them
+}
+
+// gap returns the windows between two published ones; ok is false where there are
+// none.
+func gap(before, behind window.Window) (between span, ok bool) {
+	return span{before.Next(), behind.Start, true}, before.Next().Before(behind)
 }
 
 func (c *coverage) see(h sink.Hour) {
@@ -65,8 +76,10 @@ func (c *coverage) seeRaw(n sink.Name) {
 	if c.raw == nil {
 		c.raw = make(map[event.Kind]window.Window)
 	}
-	if last, ok := c.raw[n.Kind]; ok && last.Next().Before(n.Window) {
-		c.rawGaps = append(c.rawGaps, rawGap{n.Kind, span{last.Next(), n.Window.Start}})
+	if last, seen := c.raw[n.Kind]; seen {
+		if between, ok := gap(last, n.Window); ok {
+			c.rawGaps = append(c.rawGaps, rawGap{n.Kind, between})
+		}
 	}
 	c.raw[n.Kind] = n.Window
 }
@@ -74,8 +87,8 @@ func (c *coverage) seeRaw(n sink.Name) {
 // enter begins the next window that has files.
 func (c *coverage) enter(w window.Window) {
 	c.leave()
-	if gap := c.window.Next(); c.window != (window.Window{}) && gap.Before(w) {
-		c.lacking = append(c.lacking, span{gap, w.Start})
+	if between, ok := gap(c.window, w); ok && c.window != (window.Window{}) {
+		c.lacking = append(c.lacking, between)
 	}
 	c.window, c.drained = w, make(kinds)
 }
@@ -83,8 +96,28 @@ func (c *coverage) enter(w window.Window) {
 // leave ends the current window.
 func (c *coverage) leave() {
 	if c.window != (window.Window{}) && len(c.drained) < len(event.Kinds()) {
-		c.lacking = append(c.lacking, span{c.window, c.window.End()})
+		c.lacking = append(c.lacking, span{c.window, c.window.End(), false})
 	}
+}
+
+// seeDates notes a window that entries of a wrong clock made.
+func (c *coverage) seeDates(s *set) {
+	for _, f := range s.files {
+		if !f.told || !f.meta.Misdated {
+			continue
+		}
+		if c.misdated == nil {
+			c.misdated = make(map[window.Window]bool)
+		}
+		c.misdated[f.name.Window] = true
+	}
+}
+
+// isOpen reports whether a span leads from or to a window that entries of a wrong
+// clock made: nothing was ever due in between.
+func (c *coverage) isOpen(s span) bool {
+	behind := window.Window{Start: s.end, Length: s.first.Length}
+	return s.empty && (c.misdated[s.first.Previous()] || c.misdated[behind])
 }
 
 func endMissing(ctx context.Context, v *Verifier, say sayer) error {
@@ -93,6 +126,9 @@ func endMissing(ctx context.Context, v *Verifier, say sayer) error {
 		say(Violation{Detail: fmt.Sprintf("no window of %s is drained", v.cfg.Range)})
 	}
 	for _, lacks := range v.coverage.lacking {
+		if v.coverage.isOpen(lacks) {
+			continue
+		}
 		if err := v.wait(ctx); err != nil {
 			return err
 		}
@@ -101,6 +137,9 @@ func endMissing(ctx context.Context, v *Verifier, say sayer) error {
 		}
 	}
 	for _, gap := range v.coverage.rawGaps {
+		if v.coverage.isOpen(gap.span) {
+			continue
+		}
 		if err := v.wait(ctx); err != nil {
 			return err
 		}

@@ -30,7 +30,8 @@ func runCommand() *cli.Command {
 		Description: `Reads the entries of one window through the consumer group, publishes them as one
 Parquet file a kind, then acks and deletes them. It can be killed at any moment and
 run again: no entry is lost or written twice. Older windows that are not drained yet
-are drained first, each into its own files.
+are drained too, each into its own files: the oldest one first, then the one that was
+asked for, then the rest; windows without entries last, 288 a run.
 
 Standard output carries one JSON document, standard error the log.
 
@@ -46,7 +47,7 @@ Examples:
 		Flags: flags([]cli.Flag{
 			&cli.StringFlag{Name: "window", Required: true, Usage: "`WINDOW` as START/LENGTH, START/END or START/PT5M, or a bare length for all closed windows"},
 			alsoFlag("", "to drain as they came, from the streams that ingest --also keeps"),
-			&cli.BoolFlag{Name: "catch-up", EnvVars: env("catch-up"), Value: true, Usage: "first drain older windows that are not drained yet"},
+			&cli.BoolFlag{Name: "catch-up", EnvVars: env("catch-up"), Value: true, Usage: "also drain older windows that are not drained yet"},
 			&cli.DurationFlag{Name: "wait", EnvVars: env("wait"), Value: 10 * time.Second, Usage: "how long to wait for the window to close, by Redis's clock"},
 			&cli.IntFlag{Name: "attempts", EnvVars: env("attempts"), Value: 3, Usage: "how often to try each kind, with growing pauses, while Redis or the disk is away"},
 			&cli.DurationFlag{Name: "lease", EnvVars: env("lease"), Value: 10 * time.Second, Usage: "how long a killed run keeps others from its streams"},
@@ -65,6 +66,7 @@ type runDocument struct {
 	Status  runlog.Status   `json:"status"`
 	Error   string          `json:"error,omitempty"`
 	Class   string          `json:"class,omitempty"`
+	Gaps    *drain.Gaps     `json:"gaps,omitempty"` // windows that lacked a part when it began, and had no entries
 	Windows []runlog.Record `json:"windows"`
 }
 
@@ -92,7 +94,11 @@ func runAction(c *cli.Context) error {
 	} else {
 		records, err = drainer.Run(c.Context, w)
 	}
-	return errors.Join(err, writeDocument(c, newRunDocument(records, err)))
+	doc := newRunDocument(records, err)
+	if gaps := drainer.Gaps(); gaps.Windows > 0 {
+		doc.Gaps = &gaps
+	}
+	return errors.Join(err, writeDocument(c, doc))
 }
 
 // parseRunWindow reads --window; a bare length gives the zero window.

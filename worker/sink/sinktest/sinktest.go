@@ -259,6 +259,25 @@ func finds(t *testing.T, open func() sink.Sink) {
 			t.Errorf("the latest hour before %s is %s, want %s", before, got, want)
 		}
 	}
+	for _, c := range []struct {
+		from, to time.Duration // behind win's start
+		want     []string
+	}{
+		{0, 48 * time.Hour, []string{"2026-11-23 10", "2026-11-24 10"}},
+		{0, time.Minute, []string{"2026-11-23 10"}},
+		{time.Hour, 48 * time.Hour, []string{"2026-11-24 10"}},
+		{-48 * time.Hour, -time.Hour, nil},
+	} {
+		hours, err := sink.Hours(ctx, s, sink.Plain, win.Start.Add(c.from), win.Start.Add(c.to))
+		ok(t, err)
+		var got []string
+		for _, hour := range hours {
+			got = append(got, hour.Format("2006-01-02 15"))
+		}
+		if !slices.Equal(got, c.want) {
+			t.Errorf("the hours from %s to %s behind the window are %v, want %v", c.from, c.to, got, c.want)
+		}
+	}
 }
 
 func walks(t *testing.T, open func() sink.Sink) {
