@@ -82,7 +82,7 @@ func (r *relay) set(rate float64) {
 	r.rate = rate
 }
 
-// forget drops all frames but the last few.
+// forget drops all frames but the last few, for who asks from now on.
 func (r *relay) forget(keep int) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -179,7 +179,7 @@ func (r *relay) wait(ctx context.Context, next *int) []frame {
 		}
 		r.moved.Wait()
 	}
-	from := max(*next, r.floor)
+	from := *next // who listens already misses nothing
 	*next = min(r.tip, from+256)
 	return r.network.frames[from:*next]
 }

@@ -20,6 +20,7 @@ type tally struct {
 	span     map[string]time.Time // what was sent since the ingest had a position, and when
 	all      map[string]bool      // what was ever sent
 	stores   []store              // of each gate: what its servers have or left behind
+	newest   []store              // of each gate: what its last server has
 	expected int                  // events that must be there
 
 	unverified map[string]bool // identities whose commits a newer server refused
@@ -44,7 +45,9 @@ func (c *course) newTally() *tally {
 		}
 	}
 	for _, g := range c.gates {
-		t.stores = append(t.stores, c.had(g, sent))
+		now := c.dumped(g.now, func(s store) bool { return c.hasNewest(s, sent) })
+		t.newest = append(t.newest, now)
+		t.stores = append(t.stores, c.had(g, maps.Clone(now)))
 	}
 	for key := range t.span {
 		if t.isExpected(key) {
@@ -78,7 +81,7 @@ func identityOf(key string) string {
 	return ""
 }
 
-var unverified = regexp.MustCompile(`"msg":"verification failure".*?"did":"(did:[^"]+)"`)
+var unverified = regexp.MustCompile(`"msg":"(?:verification failure|verify queue overflow dropped event)".*?"did":"(did:[^"]+)"`)
 
 // unverifiedIdentities reads in the log of the servers whose commits they refused.
 func (c *course) unverifiedIdentities() map[string]bool {
@@ -98,8 +101,7 @@ func (g *gate) everLegacy() bool {
 }
 
 // had returns what the servers of a gate have or had.
-func (c *course) had(g *gate, sent int) store {
-	all := c.dumped(g.now, func(s store) bool { return c.hasNewest(s, sent) })
+func (c *course) had(g *gate, all store) store {
 	quiet := startRelay(c.t, c.relay.network)
 	quiet.mute = true
 	for _, j := range g.before {
@@ -168,7 +170,8 @@ func (r *rig) gapsTold() (told []toldGap) {
 }
 
 // compare fails the test for every event that is missing and in no gap, for each
-// that stands twice or was never sent, and for each gap in which nothing is missing.
+// that stands twice or was never sent, and for each gap in which nothing is missing
+// and its host has everything.
 func (t *tally) compare(found map[string]int, gaps []toldGap) {
 	t.c.t.Helper()
 	t.found, t.told = found, gaps
@@ -182,7 +185,9 @@ func (t *tally) compare(found map[string]int, gaps []toldGap) {
 			t.faults["lost"]++
 			t.lost = append(t.lost, key)
 		}
-		empty = slices.DeleteFunc(empty, func(g toldGap) bool { return t.covers(g, key, sentAt) })
+	}
+	for key, sentAt := range t.span {
+		empty = slices.DeleteFunc(empty, func(g toldGap) bool { return (found[key] == 0 || t.lacks(g.Host, key)) && t.covers(g, key, sentAt) })
 	}
 	for key, n := range found {
 		if n > 1 {
@@ -231,6 +236,13 @@ func (t *tally) covers(g toldGap, key string, sentAt time.Time) bool {
 		}
 	}
 	return false
+}
+
+// lacks reports whether a host has an event no more: what it could not send another
+// host may have sent later, and the gap is one all the same.
+func (t *tally) lacks(host, key string) bool {
+	n := slices.IndexFunc(t.c.gates, func(g *gate) bool { return g.url() == host })
+	return len(t.newest[n][key]) == 0
 }
 
 func (t *tally) places(key string) (text string) {
