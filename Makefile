@@ -27,7 +27,7 @@ FUZZTIME ?= 60s
 help: ## list the targets
 	@grep -hE '^[a-z0-9-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | sort | awk -F'\t' '{printf "  %-14s %s\n", $$1, $$2}'
 
-build: | needs-go ## build bin/datawriter
+build: modules ## build bin/datawriter
 	$(SAY) "builds $(BIN) (the first time about two minutes)"
 	@$(GO) build -ldflags "-s -w -X main.version=$(VERSION)" -o $(BIN) ./worker/cmd/datawriter
 
@@ -110,9 +110,11 @@ $(CACHE)/grafana-schema/package-lock.json: deployments/grafana/schema/package-lo
 	$(SAY) "downloads Grafana's types and a compiler (usually half a minute)"
 	@deployments/grafana/schema/check.sh $(@D)
 
-modules: | needs-go # of the program and its tests
-	$(SAY) "downloads Go modules, where they are missing (usually half a minute)"
-	@$(GO) mod download
+# Of the program and its tests: go would name each where it meets it first.
+modules: $(CACHE)/go-modules
+$(CACHE)/go-modules: go.mod go.sum | needs-go
+	$(SAY) "downloads Go modules (usually half a minute)"
+	@mkdir -p $(CACHE) && $(GO) mod download && touch $@
 
 tools: # what else the tests run, where it is missing
 	@deployments/tools.sh

@@ -30,6 +30,7 @@ jetstream-servers: $(CACHE)/jetstream/.ready
 $(CACHE)/jetstream/.ready: $(wildcard $(SERVERS)/*) | needs-go
 	$(SAY) "builds Bluesky's own Jetstream servers below $(@D) (usually two minutes)"
 	@mkdir -p $(@D)
+	@for of in v2 v1; do $(GO) mod download -modfile=$(SERVERS)/$$of.mod || exit; done
 	@$(GO) build -modfile=$(SERVERS)/v2.mod -o $(@D)/ $(JETSTREAM)/jetstream $(JETSTREAM)/simulator
 	@$(GO) build -modfile=$(SERVERS)/v1.mod -o $(@D)/jetstream-v1 $(JETSTREAM)/jetstream
 	@touch $@
