@@ -52,7 +52,7 @@ func TestWhatTheTestsRunIsInstalled(t *testing.T) {
 			scripts := map[string]string{"apt-get": "", "id": "echo 0"}
 			maps.Copy(scripts, row.scripts)
 			m := newMachine(t, row.has, scripts)
-			code, said := m.run("tools.sh")
+			code, _, said := m.run("tools.sh")
 			if (code != 0) != (row.refusal != "") || !regexp.MustCompile(`^(`+row.refusal+`\n)?$`).MatchString(said) {
 				t.Errorf("exit %d, %q", code, said)
 			}
@@ -78,7 +78,7 @@ type machine struct {
 func newMachine(t *testing.T, has []string, scripts map[string]string) machine {
 	t.Helper()
 	m := machine{t, t.TempDir()}
-	for _, name := range []string{"bash", "env", "dirname", "date", "cat"} {
+	for _, name := range []string{"bash", "env", "dirname", "date", "mktemp", "rm", "tee", "tail", "grep", "awk"} {
 		path, err := exec.LookPath(name)
 		if err != nil {
 			t.Fatal(err)
@@ -102,16 +102,17 @@ func newMachine(t *testing.T, has []string, scripts map[string]string) machine {
 	return m
 }
 
-// run returns the exit code of a script, and what it said on standard error.
-func (m machine) run(script string, args ...string) (int, string) {
+// run returns the exit code of a script, and what it said on standard output and
+// standard error.
+func (m machine) run(script string) (code int, said, complained string) {
 	m.t.Helper()
-	var said bytes.Buffer
-	cmd := exec.CommandContext(m.t.Context(), filepath.Join(m.bin, "bash"), append([]string{script}, args...)...)
-	cmd.Env, cmd.Stderr = []string{"PATH=" + m.bin}, &said
-	if err := cmd.Run(); cmd.ProcessState == nil {
-		m.t.Fatal(err)
+	var out, err bytes.Buffer
+	cmd := exec.CommandContext(m.t.Context(), filepath.Join(m.bin, "bash"), script)
+	cmd.Env, cmd.Stdout, cmd.Stderr = []string{"PATH=" + m.bin}, &out, &err
+	if failed := cmd.Run(); cmd.ProcessState == nil {
+		m.t.Fatal(failed)
 	}
-	return cmd.ProcessState.ExitCode(), said.String()
+	return cmd.ProcessState.ExitCode(), out.String(), err.String()
 }
 
 // called returns what the pattern found in the calls of programs, line by line.
@@ -128,7 +129,7 @@ func (m machine) called(pattern string) string {
 	return strings.Join(found, "\n")
 }
 
-// make runs make in the root and returns its exit code and all that it said.
+// runMake runs make in the root and returns its exit code and all that it said.
 func runMake(t *testing.T, args ...string) (int, string) {
 	t.Helper()
 	cmd := exec.CommandContext(t.Context(), "make", append([]string{"-C", "..", "--no-print-directory"}, args...)...)
@@ -181,6 +182,25 @@ func TestMakeSaysWhatItLacks(t *testing.T) {
 			code, said := runMake(t, "-B", row.target, row.setting)
 			if line, _, _ := strings.Cut(said, "\n"); code == 0 || !regexp.MustCompile(row.want).MatchString(line) {
 				t.Errorf("exit %d: %s", code, said)
+			}
+		})
+	}
+}
+
+// What ends last is chance, so the script says itself what ran, or what failed.
+func TestTheContinuousIntegrationEndsWithWhatRan(t *testing.T) {
+	for _, row := range []struct{ name, made, want string }{
+		{"all passed", "echo 'ok  \tdatawriter/a\t1s'; echo '11 passed in 9s'; echo 'ok  \tdatawriter/b\t2s'; echo '59 passed, 2 warnings in 3s'; echo '?  \tdatawriter/c'",
+			"packages: 2 passed, 0 failed\ntests: 70 passed, 0 failed\n"},
+		{"a test failed far above", "echo '--- FAIL: TestA (1s)'; for i in {1..99}; do echo line; done; echo 'ok  \tdatawriter/b\t2s'; exit 2",
+			"What failed:\n--- FAIL: TestA (1s)\n"},
+		{"something else failed", "echo 'no space left'; exit 2", "What failed:\nno space left\n"},
+	} {
+		t.Run(row.name, func(t *testing.T) {
+			m := newMachine(t, nil, map[string]string{"make": row.made})
+			code, said, complained := m.run("../.ci/run")
+			if (code != 0) != strings.Contains(row.made, "exit 2") || !strings.HasSuffix(said, row.want) {
+				t.Errorf("exit %d: %s%s", code, said, complained)
 			}
 		})
 	}
