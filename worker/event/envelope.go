@@ -14,6 +14,7 @@ type Envelope struct {
 	Collection Text
 	RKey       Text
 	Rev        Text
+	Body       []byte // the object of an identity, account or sync event, as it is written
 	JSON       []byte // the event as a stream entry holds it
 }
 
@@ -47,11 +48,39 @@ func (r *Envelopes) Read(text []byte) (e Envelope, ok bool) {
 			e.Class = r.word()
 		case "commit":
 			r.commit(&e)
+		case "identity", "account", "sync":
+			e.Body = r.raw()
 		default:
 			r.skip()
 		}
 	}
 	return e, !r.failed && r.atEnd()
+}
+
+// raw consumes a value and returns it as it is written.
+func (r *Envelopes) raw() []byte {
+	r.peek()
+	begin := r.pos
+	if r.skip(); r.failed {
+		return nil
+	}
+	return r.data[begin:r.pos]
+}
+
+// Members calls each with the names and values of an object, the values as they
+// are written, and reports whether the text is one object. Calls may have been
+// made when it is not.
+func (r *Envelopes) Members(text []byte, each func(name, value []byte)) bool {
+	if !r.begin(text) {
+		return false
+	}
+	for r.open(); r.nextMember(); {
+		name := r.key
+		if value := r.raw(); !r.failed {
+			each(name, value)
+		}
+	}
+	return !r.failed && r.atEnd()
 }
 
 // begin starts on a text and reports whether it can be one object.

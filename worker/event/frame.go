@@ -106,6 +106,9 @@ func (r *Envelopes) keep(p *payload, e *Envelope) {
 		p.commit[at] = value
 		return
 	}
+	if string(name) == string(e.Class) {
+		e.Body = value
+	}
 	p.rest = append(p.rest, member{name, value})
 }
 

@@ -5,50 +5,109 @@ import (
 	"time"
 )
 
-// graceEvents after which a connection that has shown nothing known has a gap
-// before it. Servers replay in order but for a few events that jump ahead.
-const graceEvents = 5000
+const (
+	// graceEvents after which a connection that has shown nothing known has a gap
+	// before it.
+	graceEvents = 5000
+	// provenBy is how many known events prove it whatever their times: times that
+	// an operator imported say nothing.
+	provenBy = 2000
+	// overlap is how far behind where it began another host must deliver something
+	// known. Hosts do not agree on the order of events within a few seconds.
+	overlap = 5 * time.Second
+)
 
 // continuity decides whether a connection continues where the last one ended.
-// Neither wire says so, and the first moves a position that is too old silently
-// to what it still has. But a connection begins before its position: what it
-// delivers first was stored already, or there is a gap.
+//
+// A number that a host accepts continues there. The older wire moves one that is
+// too old without a word, so there something at or before the position has to
+// come. A time does not prove anything by being accepted: something known has to
+// come, or, from the legacy server that timed the position, something not newer.
 type continuity struct {
-	low    position // where the lanes stood when the connection began
-	same   bool     // the host and wire that timed that position
-	doubt  bool     // nothing is proven yet
-	first  time.Time
-	count  int
-	oldest int64 // time of the oldest event delivered, microseconds
+	low   position // where the lanes stood when the connection began
+	asked cursor
+	wire  Wire
+	same  bool // times are of the legacy server that timed the position
+	doubt bool // nothing is proven yet
+
+	known     int
+	first     time.Time // when the first event came
+	count     int
+	oldest    int64 // time of the oldest event delivered, microseconds
+	certain   bool  // the host has said or shown that there is a gap
+	beginsSeq int64 // what it still has begins there; 0 is not known
+	later     int64 // time of the first event that is later than the position
 }
 
-func newContinuity(low position, same bool) *continuity {
-	return &continuity{low: low, same: same, doubt: !low.none(), oldest: math.MaxInt64}
+func newContinuity(low position, host string, wire Wire, asked cursor) *continuity {
+	c := &continuity{low: low, asked: asked, wire: wire, doubt: !low.none(), oldest: math.MaxInt64}
+	c.same = asked.seq == 0 && wire == V1 && low.Host == host && low.Seq == 0 && low.Wire == V1
+	if asked.skips {
+		c.certain, c.beginsSeq = true, asked.seq
+	}
+	return c
 }
+
+// begins notes that the host says what it still has begins at a number. Whether
+// that is a gap is seen by what comes.
+func (c *continuity) begins(seq int64) { c.beginsSeq = seq }
 
 // delivered notes an event; known says that it is one that was stored before the
 // doubt began.
-func (c *continuity) delivered(us int64, known bool, now time.Time) {
+func (c *continuity) delivered(p place, known bool, now time.Time) {
 	if !c.doubt {
-		return
-	}
-	if known || c.same && us <= c.low.TimeUS {
-		c.doubt = false
 		return
 	}
 	if c.count == 0 {
 		c.first = now
+		if c.asked.seq > 0 && !c.certain {
+			c.firstNumber(p.seq)
+		}
 	}
 	c.count++
-	c.oldest = min(c.oldest, us)
+	c.oldest = min(c.oldest, p.us)
+	if p.us > c.low.TimeUS && c.later == 0 {
+		c.later = p.us
+	}
+	switch {
+	case c.asked.seq > 0:
+	case c.same && (known || p.us <= c.low.TimeUS):
+		c.doubt = false
+	case known:
+		c.known++
+		if p.us >= c.asked.us+overlap.Microseconds() || c.known >= provenBy {
+			c.doubt = false
+		}
+	}
+}
+
+// firstNumber judges by the first event of a connection that asked for a number.
+func (c *continuity) firstNumber(seq int64) {
+	if c.wire == V1 && seq > c.low.Seq+1 {
+		c.certain, c.beginsSeq = true, seq
+		return
+	}
+	c.doubt = false
 }
 
 // broken reports that the proof has not come and will not come.
 func (c *continuity) broken(now time.Time, grace time.Duration) bool {
-	return c.doubt && c.count > 0 && (c.count >= graceEvents || now.Sub(c.first) >= grace)
+	if !c.doubt || c.count == 0 {
+		return false
+	}
+	return c.certain && c.later > 0 || c.count >= graceEvents || now.Sub(c.first) >= grace
 }
 
 // gap returns what is missing.
 func (c *continuity) gap(host string, wire Wire, now time.Time) Gap {
-	return Gap{After: c.low.time(), Until: time.UnixMicro(c.oldest).UTC(), Host: host, Wire: wire, Noticed: now.UTC()}
+	g := Gap{After: c.low.time(), Until: time.UnixMicro(c.oldest).UTC(), Host: host, Wire: wire, Noticed: now.UTC(), UntilSeq: c.beginsSeq}
+	if c.asked.seq > 0 {
+		g.AfterSeq = c.low.Seq
+		// Imported times may be older than the position: the gap ends where the
+		// times go on.
+		if g.Until = now.UTC(); c.later > 0 {
+			g.Until = time.UnixMicro(c.later).UTC()
+		}
+	}
+	return g
 }

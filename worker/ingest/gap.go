@@ -18,13 +18,18 @@ const GapsFile = "ingest-gaps.jsonl"
 // asked for: every event before After is stored, and what lies between After
 // and Until may be missing. Until is by the clock of Host, After by that of the
 // host before; where that is another, whose clock is ahead by more than the gap
-// is long, Until is the earlier of both.
+// is long, Until is the earlier of both. A host that numbers its events bounds it
+// by numbers as well: what may be missing has a number after AfterSeq and before
+// UntilSeq; 0 where a bound is of another numbering, or none is known.
 type Gap struct {
 	After   time.Time `json:"after"`
 	Until   time.Time `json:"until"`
 	Host    string    `json:"host"`
 	Wire    Wire      `json:"wire"`
 	Noticed time.Time `json:"noticed"`
+
+	AfterSeq int64 `json:"after_seq,omitempty"`
+	UntilSeq int64 `json:"until_seq,omitempty"`
 }
 
 // Seconds returns how long the gap is; 0 where the clocks of two hosts hide it.
@@ -50,7 +55,7 @@ func ReadGaps(stateDir string) (gaps []Gap, err error) {
 		}
 		if n := len(gaps); n > 0 && gaps[n-1].After.Equal(g.After) {
 			if g.Until.After(gaps[n-1].Until) {
-				gaps[n-1].Until = g.Until
+				gaps[n-1].Until, gaps[n-1].UntilSeq = g.Until, max(g.UntilSeq, gaps[n-1].UntilSeq)
 			}
 			continue
 		}

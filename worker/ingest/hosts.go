@@ -12,19 +12,31 @@ type hosts struct {
 
 type hostState struct {
 	address string
-	wire    Wire // to try next
-	byTime  bool // the number is too old there
-	sent    map[Wire]place
+	old     bool // ask it by the older wire this time, where both are allowed
+	// numbers: it sent events with numbers on the older wire, as a server of the
+	// second kind does there.
+	numbers bool
+	byTime  bool  // the number is another's, or too old there
+	near    bool  // begin not far before the position this time
+	deep    bool  // nothing that was near it was as before
+	floor   int64 // the lowest number that it has said to have; 0 is not known
+}
+
+// asking is whom to ask, and how.
+type asking struct {
+	host    string
+	wire    Wire
+	numbers bool  // it numbers its events on the older wire
+	byTime  bool  // although there is a number
+	near    bool  // not far before the position
+	floor   int64 // begin there: what is before it is gone
+	wide    bool  // begin as early as anything is remembered
 }
 
 func newHosts(addresses []string, wanted Wire) *hosts {
 	h := &hosts{wanted: wanted}
 	for _, a := range addresses {
-		s := &hostState{address: a, wire: wanted, sent: make(map[Wire]place)}
-		if wanted == Auto {
-			s.wire = V2
-		}
-		h.all = append(h.all, s)
+		h.all = append(h.all, &hostState{address: a})
 	}
 	return h
 }
@@ -33,44 +45,37 @@ func (h *hosts) current() *hostState { return h.all[h.now] }
 
 func (h *hosts) host() string { return h.current().address }
 
-// next returns whom to ask, how, and whether by time although there is a number.
-func (h *hosts) next() (host string, wire Wire, byTime bool) {
+// next returns whom to ask and how. Every connection asks for the newer wire
+// first where both are allowed: so a host that was upgraded in place is noticed.
+func (h *hosts) next() asking {
 	s := h.current()
-	byTime, s.byTime = s.byTime, false
-	return s.address, s.wire, byTime
+	a := asking{host: s.address, wire: h.wanted, numbers: s.numbers, byTime: s.byTime, floor: s.floor, near: s.near && !s.deep}
+	if h.wanted == Auto {
+		a.wire = V2
+		if s.old {
+			a.wire = V1
+		}
+	}
+	s.byTime, s.near, s.deep, s.floor, s.old = false, false, false, 0, false
+	return a
 }
-
-// sent notes the newest event of a connection to the current host.
-func (h *hosts) sent(wire Wire, newest place) {
-	s := h.current()
-	s.sent[wire] = s.sent[wire].raised(newest)
-}
-
-// past returns up to where the current host can send nothing but a replay: by its
-// clock, what happens now is later than what it has sent before. margin is for
-// events that pass each other on their way through the host.
-func (h *hosts) past(wire Wire, margin time.Duration) place {
-	p := h.current().sent[wire]
-	return place{p.us - margin.Microseconds(), p.seq}
-}
-
-// forgetSent begins anew with a host whose numbers are others now.
-func (h *hosts) forgetSent() { clear(h.current().sent) }
 
 func (h *hosts) rotate() { h.now = (h.now + 1) % len(h.all) }
 
-func (h *hosts) useTime() { h.current().byTime = true }
+// useTime makes the next connection ask by time, useFloor from a number.
+func (h *hosts) useTime()            { h.current().byTime = true }
+func (h *hosts) useFloor(seq int64)  { h.current().floor = seq }
+func (h *hosts) goNear()             { h.current().near = true }
+func (h *hosts) goDeep()             { h.current().deep = true }
+func (h *hosts) setNumbers(yes bool) { h.current().numbers = yes }
 
-// otherWire switches a host to the older wire, where both are allowed, and
-// reports whether there was one; else the next host follows.
-func (h *hosts) otherWire() bool {
-	s := h.current()
-	if h.wanted == Auto && s.wire == V2 {
-		s.wire = V1
+// otherWire makes the next connection ask the host by the older wire for the
+// same, where both are allowed, and reports whether they are; else the next host
+// follows.
+func (h *hosts) otherWire(refused asking) bool {
+	if s := h.current(); h.wanted == Auto && refused.wire == V2 {
+		s.old, s.byTime, s.near, s.floor = true, refused.byTime, refused.near, refused.floor
 		return true
-	}
-	if h.wanted == Auto {
-		s.wire = V2
 	}
 	h.rotate()
 	return false

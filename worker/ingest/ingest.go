@@ -32,6 +32,7 @@ type Ingester struct {
 	session int       // how often it has taken the lanes
 	began   time.Time // the first connection without a position; zero before
 	synced  bool      // the lanes are what Redis holds
+	wide    bool      // the next link begins as early as anything is remembered
 	warned  time.Time // that too much would have to be remembered
 	state   State
 	writer  *writer
@@ -155,38 +156,47 @@ func (g *Ingester) leave(ctx context.Context) {
 	}
 }
 
-// connect makes one connection and stays with it to its end. It reports whether
-// the next may follow at once.
+// connect makes one link and stays with it to its end. It reports whether the
+// next may follow at once.
 func (g *Ingester) connect(ctx context.Context) bool {
 	low := earliest(g.lanes)
-	host, wire, byTime := g.hosts.next()
-	asked := g.opts.from(low, host, wire, byTime)
-	if low.none() {
-		asked = g.fromStart()
+	a := g.hosts.next()
+	a.wide = g.wide
+	asked := g.fromStart
+	if !low.none() {
+		asked = func() cursor { return g.opts.from(low, a, since(g.lanes)) }
 	}
 	g.enter(Connecting)
-	dialing, cancel := context.WithTimeout(ctx, 20*time.Second)
-	conn, err := g.opts.dial(dialing, host, wire, asked)
-	cancel()
-	if err != nil {
-		return g.ended(ctx, nil, fmt.Errorf("%w: %w", errConnect, err))
-	}
-	g.metrics.connects.WithLabelValues(host).Inc()
-	g.opts.Log.Info("connected", zap.String("host", host), zap.String("wire", string(wire)), zap.String("cursor", asked.text))
-	now := time.Now()
-	l := &link{
-		of: g, conn: conn, host: host, wire: wire, asked: asked, number: low.Connection + 1,
-		batch: newBatch(len(g.lanes)), settled: newSettled(g.opts.Settle, g.hosts.past(wire, g.opts.Rewind), now),
-		continuity: newContinuity(low, low.Host == host && low.Wire == wire),
-		lastEvent:  now, lastCut: now, busySince: now,
-	}
-	err = l.run(ctx)
-	g.hosts.sent(wire, l.newest)
+	l := g.newLink(a, low, asked())
+	err := l.run(ctx)
+	g.wide = g.wide && l.continuity.doubt
 	if failed := g.writer.wait(); failed != nil {
 		g.synced = false
 		err = failed
 	}
 	return g.ended(ctx, l, err)
+}
+
+// since returns from when on the events of all lanes are remembered, in
+// microseconds.
+func since(lanes []*lane) (us int64) {
+	for _, l := range lanes {
+		if !l.at.none() && l.seen.len() > 0 {
+			us = max(us, l.seen.since())
+		}
+	}
+	return us
+}
+
+// wider reports whether a link that has shown nothing known should be tried
+// again from as early as anything is remembered: another host's clock may be
+// another, or have been late when it took its events in.
+func (g *Ingester) wider(l *link) bool {
+	if g.wide || l.asked.us == 0 || l.continuity.same || l.continuity.beginsSeq > 1 {
+		return false
+	}
+	g.wide = since(g.lanes) < l.low.TimeUS-2*g.opts.HostMargin.Microseconds()
+	return g.wide
 }
 
 // fromStart is where an ingest begins that has no position: with what happens
@@ -200,55 +210,71 @@ func (g *Ingester) fromStart() cursor {
 	return cursor{text: strconv.FormatInt(g.began.Add(-g.opts.HostMargin).UnixMicro(), 10)}
 }
 
-// ended notes why a connection is over and what the next attempt does. It
-// reports whether that may follow at once.
+// ended notes why a link is over and what the next one does. It reports whether
+// that may follow at once.
 func (g *Ingester) ended(ctx context.Context, l *link, err error) bool {
 	why := reasonOf(err)
 	if ctx.Err() != nil {
 		why = "stopped"
 	}
-	if l == nil && why == "closed" {
-		why = "connect"
-	}
 	g.metrics.ends.WithLabelValues(string(why)).Inc()
-	fresh := l != nil && l.fresh
 	if why != "stopped" {
-		g.opts.Log.Warn("the connection is over", zap.String("host", g.hosts.host()), zap.String("reason", string(why)), zap.Error(err))
+		g.opts.Log.Warn("the connection is over", zap.String("host", l.host), zap.String("reason", string(why)), zap.Error(err))
 	}
 	switch why {
+	case "memory", "stopped", "unproven", "crossing":
+		return true
 	case "too_old":
-		g.hosts.useTime()
+		g.tooOld(err)
+		return true
+	case "numbers":
+		g.hosts.setNumbers(true)
 		return true
 	case "renumbered":
+		if l.beganNear() {
+			g.hosts.goDeep()
+			return true
+		}
+		g.hosts.setNumbers(l.wire == V1 && !l.legacy && l.newest.seq > 0)
 		g.renumbered()
 		return true
 	case "no_wire":
-		return g.hosts.otherWire()
+		return g.hosts.otherWire(l.asking)
 	case "redis":
 		g.enterFor(NoRedis, err)
 		return false
 	case "silent":
-		if !fresh {
+		if !l.fresh {
 			g.quiet.double()
 		}
 		g.hosts.rotate()
 		return true
-	case "memory", "stopped":
-		return true
 	}
-	if !fresh {
+	if !l.fresh {
+		if l.asked.seq > 0 {
+			g.hosts.goNear()
+		}
 		g.hosts.rotate()
 	}
-	return fresh
+	return l.fresh
+}
+
+// tooOld makes the next link begin with the first number that the host still has.
+func (g *Ingester) tooOld(err error) {
+	var refused *tooOld
+	if errors.As(err, &refused) && refused.floor > 0 {
+		g.hosts.useFloor(refused.floor)
+		return
+	}
+	g.hosts.useTime()
 }
 
 // renumbered forgets which host the positions belong to: its numbers are others
 // now.
 func (g *Ingester) renumbered() {
 	for _, l := range g.lanes {
-		l.at.Host, l.at.Seq = "", 0
+		l.at.Host, l.at.Seq, l.at.Marks = "", 0, ""
 	}
-	g.hosts.forgetSent()
 }
 
 // lane returns the class of an event, and the index of the lane that it belongs

@@ -34,7 +34,7 @@ func onEachWire(t *testing.T, try func(t *testing.T, r *rig, h *ingesttest.Host)
 func TestEachEventIsStoredOnceWhateverTheHostDoes(t *testing.T) {
 	faults := ingesttest.Faults{
 		Cut: 0.0002, Close: 0.0002, Again: 0.02, Garbage: 0.002, Slow: 0.001, Strangers: 0.01, Long: 0.0005, LongBytes: 1 << 17,
-		Silent: 0.00005, Dead: 0.00005, JumpAhead: 200, Pause: time.Millisecond,
+		Silent: 0.00005, Dead: 0.00005, Pause: time.Millisecond,
 	}
 	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
 		run := r.connect(r.options(h))
@@ -103,42 +103,18 @@ func TestEventsThatTheServerNoLongerHasAreAGapWithItsBounds(t *testing.T) {
 	})
 }
 
-// TestAConnectionThatEndsBehindAJumpLosesNothing: live events came before the rest
-// of the replay, and then nothing. Where the newest event counted as the position,
-// the next connection would begin behind what never came.
-func TestAConnectionThatEndsBehindAJumpLosesNothing(t *testing.T) {
-	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
-		r.connect(r.options(h))
-		r.make(500, time.Second)
-		r.complete()
-		for jumps := 1; jumps <= 3; jumps++ {
-			h.Refuse(true)
-			h.Drop()
-			r.make(3000, time.Minute)
-			h.Set(ingesttest.Faults{JumpAhead: 500, JumpCut: 1})
-			h.Refuse(false)
-			r.until("live events jump ahead", func() bool { return h.Fired()[ingesttest.JumpCut] >= jumps })
-			h.Set(ingesttest.Faults{})
-			r.complete()
-		}
-		r.exact(nil)
-		r.noGap()
-	})
-}
-
-// TestConnectionsThatAllBreakEarlyGetOn: none lasts until its time alone would show
-// that nothing older comes. All would begin at the same place, and end at the same.
+// TestConnectionsThatAllBreakEarlyGetOn: none brings as many events as the next one
+// begins before its position. All would begin at the same place, and end at the same.
 func TestConnectionsThatAllBreakEarlyGetOn(t *testing.T) {
 	onEachWire(t, func(t *testing.T, r *rig, h *ingesttest.Host) {
 		o := r.options(h)
-		o.Settle = time.Hour
 		run := r.connect(o)
 		for _, m := range r.source.MakeUntil(time.Now().Add(-time.Minute), 10, 0) {
 			r.made[m.Key]++
 		}
 		r.complete()
 		h.Refuse(true)
-		h.Set(ingesttest.Faults{Most: 2500, JumpAhead: 300, JumpCut: 0.5})
+		h.Set(ingesttest.Faults{Most: 2500})
 		r.make(20_000, 50*time.Second)
 		h.Refuse(false)
 		r.complete()
@@ -277,7 +253,7 @@ func TestAnEventOfAnotherCenturyDoesNotKeepAllBehindIt(t *testing.T) {
 	r := newRig(t)
 	h := r.host(&ingesttest.Host{V1: true})
 	o := r.options(h)
-	o.Keep, o.Settle, o.HostMargin, o.Stall = 100*time.Millisecond, 50*time.Millisecond, 50*time.Millisecond, time.Minute
+	o.Keep, o.Least, o.HostMargin, o.Stall = 100*time.Millisecond, 1, 50*time.Millisecond, time.Minute
 	run := r.connect(o)
 	r.make(100, time.Second)
 	r.complete()
@@ -390,7 +366,7 @@ func TestOtherClassesAreCountedAndKeptWhenAskedFor(t *testing.T) {
 		r := newRig(t)
 		h := r.host(&ingesttest.Host{V1: shape.V1, V2: shape.V2})
 		o := r.options(h)
-		o.Also = []event.Kind{event.Identity}
+		o.Also, o.Stall = []event.Kind{event.Identity}, time.Minute
 		run := r.connect(o)
 		r.source.Add([]byte(`{"did":"did:plc:a","time_us":1,"kind":"identity","identity":{"did":"did:plc:a","handle":"a.example","seq":7}}`),
 			[]byte(`{"did":"did:plc:a","time_us":1,"kind":"account","account":{"active":true,"did":"did:plc:a","seq":8}}`))

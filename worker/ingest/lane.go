@@ -91,14 +91,14 @@ func (b *batch) add(lane int, e *event.Envelope, id identity) {
 }
 
 // steps returns what Redis is sent, after the lanes have moved on to at. Of each
-// lane, what is older than forget is forgotten, and what exceeds most: early is
-// how many events that were. No event is taken to be newer than latest.
-func (b *batch) steps(lanes []*lane, connection, forget, latest int64, most int) (steps []stream.IntakeBatch, early int) {
+// lane, what is older than forget is forgotten, but for the last least, and what
+// exceeds most: early is how many events that were. No event is taken to be newer than latest.
+func (b *batch) steps(lanes []*lane, connection, forget, latest int64, least, most int) (steps []stream.IntakeBatch, early int) {
 	steps = make([]stream.IntakeBatch, len(lanes))
 	for i, l := range lanes {
 		p := &b.parts[i]
 		p.blob.connection, p.blob.newest = connection, min(p.blob.newest, latest)
-		blobs, excess := l.seen.forget(forget, most)
+		blobs, excess := l.seen.forget(forget, least, most)
 		early += excess
 		steps[i] = stream.IntakeBatch{Events: p.events, Position: l.at.text(), Seen: p.blob.bytes(), Forget: blobs}
 		l.seen.keep(p.blob)

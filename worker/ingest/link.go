@@ -2,13 +2,10 @@ package ingest
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"sync"
-	"sync/atomic"
 	"time"
 
-	"github.com/coder/websocket"
 	"go.uber.org/zap"
 
 	"datawriter/worker/event"
@@ -21,29 +18,49 @@ const (
 	pongWithin = 10 * time.Second
 )
 
-// link is one connection to a host, from its first message to its end.
+// place is a time and a number of the source.
+type place struct{ us, seq int64 }
+
+// link is the time that an ingest spends with one host: one subscription, or
+// with a legacy server those that a crossing needs.
 type link struct {
-	of     *Ingester
-	conn   *websocket.Conn
-	host   string
-	wire   Wire
+	of *Ingester
+	asking
 	asked  cursor
+	low    position
+	legacy bool // the host is taken for a server that does not number its events
 	number int64
 
-	mu         sync.Mutex // of all below: the reader and the clock take turns
+	mu         sync.Mutex // of all below: readers and the clock take turns
 	batch      *batch
-	settled    *settled
 	continuity *continuity
-	envelopes  event.Envelopes
-	scratch    []byte
-	newest     place     // of what came
+	numbering  numbering
+	crossing   crossing
+	newest     place     // of a host that numbers: its last number, and the latest time up to there
 	fresh      bool      // it brought something new
 	lastEvent  time.Time // of any class, and what we waited ourselves
 	lastCut    time.Time
 	busySince  time.Time
+}
 
-	reading atomic.Bool // waiting for the next message, or getting it
-	heard   atomic.Int64
+func (g *Ingester) newLink(a asking, low position, asked cursor) *link {
+	now := time.Now()
+	l := &link{
+		of: g, asking: a, asked: asked, low: low, number: low.Connection + 1,
+		legacy: a.wire == V1 && !a.numbers && !low.numbered(a.host),
+		batch:  newBatch(len(g.lanes)), continuity: newContinuity(low, a.host, a.wire, asked),
+		lastEvent: now, lastCut: now, busySince: now,
+	}
+	if low.numbered(a.host) && asked.seq > 0 && !asked.skips {
+		l.numbering = newNumbering(low.Marks)
+	}
+	return l
+}
+
+// beganNear reports whether the link began so near its position that its host may have
+// given numbers again from before that.
+func (l *link) beganNear() bool {
+	return l.asked.seq > l.low.Seq-seqMargin && l.asked.seq > 1 && !l.asked.skips
 }
 
 // run moves events until the connection ends or ctx does, and returns why.
@@ -51,149 +68,173 @@ type link struct {
 func (l *link) run(ctx context.Context) error {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
-	var helpers sync.WaitGroup
-	helpers.Go(func() { cancel(l.clock(ctx)) })
-	helpers.Go(func() { cancel(l.ping(ctx)) })
-	err := l.read(ctx)
+	var clock sync.WaitGroup
+	clock.Go(func() { cancel(l.clock(ctx)) })
+	err := l.events(ctx)
 	if cause := context.Cause(ctx); cause != nil {
 		err = cause
 	}
 	cancel(err)
-	helpers.Wait()
+	clock.Wait()
 	l.mu.Lock()
 	_ = l.cut(ctx) // what went wrong comes from the writer
 	l.mu.Unlock()
-	_ = l.conn.CloseNow()
 	return err
 }
 
-// read receives messages until the connection ends.
-func (l *link) read(ctx context.Context) error {
-	var buffer []byte
-	for {
-		var err error
-		l.reading.Store(true)
-		buffer, err = receive(ctx, l.conn, buffer, l.of.opts.MaxMessage)
-		l.reading.Store(false)
-		l.heard.Add(1)
-		switch {
-		case errors.Is(err, errLong):
-			l.of.metrics.received.WithLabelValues(classOversized).Inc()
-			l.of.opts.Log.Warn("a message is longer than the limit and was dropped", zap.Int64("limit", l.of.opts.MaxMessage))
-			continue
-		case err != nil:
-			return fmt.Errorf("read from %s: %w", l.host, err)
-		}
-		if err := l.message(ctx, buffer); err != nil {
-			return err
-		}
+// events reads what the host sends.
+func (l *link) events(ctx context.Context) error {
+	if l.legacy && l.asked.text != "" {
+		return l.cross(ctx)
 	}
-}
-
-// message takes one message in, and waits while Redis is slower than the source.
-func (l *link) message(ctx context.Context, text []byte) error {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	l.of.metrics.bytes.Add(float64(len(text)))
-	if err := l.take(text); err != nil {
+	l.crossing.joined = true
+	s, err := l.subscribe(ctx, whole, l.asked)
+	if err != nil {
 		return err
 	}
-	if err := l.judge(); err != nil {
-		return err
-	}
-	if !l.batch.full() {
-		return nil
-	}
-	return l.flush(ctx)
+	return s.run(ctx)
 }
 
-// take reads a message and puts its event where it belongs.
-func (l *link) take(text []byte) error {
-	var e event.Envelope
-	if l.wire == V2 {
-		frame, ok := l.envelopes.ReadFrame(text)
-		switch {
-		case !ok:
-			return l.unreadable(text)
-		case frame.Fatal:
-			return &serverError{frame.Name, frame.Message}
-		case !frame.HasEvent:
-			l.of.opts.Log.Info("notice of the server", zap.String("name", frame.Name), zap.String("message", frame.Message))
-			return nil
-		}
-		e = frame.Event
-	} else {
-		var ok bool
-		if e, ok = l.envelopes.Read(text); !ok {
-			return l.unreadable(text)
-		}
-	}
-	return l.sort(&e)
-}
-
-// unreadable counts a message that is no event. One that cannot be read must
-// not stop those that can.
-func (l *link) unreadable(text []byte) error {
+// unreadable counts a message that is no event.
+func (l *link) unreadable(text []byte) {
 	l.of.metrics.received.WithLabelValues(classUnreadable).Inc()
 	l.of.opts.Log.Warn("a message is not readable and was dropped", zap.ByteString("begins", text[:min(len(text), 120)]))
-	return nil
 }
 
-// sort puts an event into its lane, unless it was there before.
-func (l *link) sort(e *event.Envelope) error {
+// notice hears what the server says about the stream.
+func (l *link) notice(name, message string) {
+	l.of.opts.Log.Info("notice of the server", zap.String("name", name), zap.String("message", message))
+	if name == "OutdatedCursor" {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.continuity.begins(numberBehind(message, "seq "))
+	}
+}
+
+// take puts an event into its lane, unless it was there before, and notes what it
+// says about the connection.
+func (l *link) take(s *subscription, e *event.Envelope) error {
 	now := time.Now()
 	l.lastEvent = now
 	class, to := l.of.lane(e)
 	l.of.metrics.received.WithLabelValues(class).Inc()
-	if l.asked.seq > 0 && e.Cursor.Valid && e.Cursor.Value < l.asked.seq {
-		return errRenumbered
+	if err := l.expected(s, e); err != nil {
+		return err
 	}
-	known, added := false, false
+	// One of another century says nothing about the clock of its host.
+	believed := e.TimeUS.Valid && e.TimeUS.Value <= now.Add(l.of.opts.HostMargin).UnixMicro()
+	believed = believed && (s.stretch == whole || to >= 0)
+	if s.stretch == live && believed {
+		if err := l.crossing.live(e.TimeUS.Value, now, max(l.low.TimeUS, l.asked.us)); err != nil {
+			return err
+		}
+	}
+	var id identity
+	proves := false
 	if to >= 0 {
-		known, added = l.store(to, e)
+		id = s.identify.of(e)
+		proves = l.store(s, to, e, id, now)
 	}
-	if e.TimeUS.Valid {
-		l.continuity.delivered(e.TimeUS.Value, known, now)
-		l.received(place{e.TimeUS.Value, e.Cursor.Value}, now)
+	if err := l.judge(s, e, id, to >= 0, proves, believed, now); err != nil {
+		return err
 	}
-	if added {
-		l.fresh = true
-		l.of.quiet.reset()
-		l.of.metrics.lastEvent.Set(float64(now.UnixMilli()) / 1000)
-		l.of.arrived(now.Sub(time.UnixMicro(e.TimeUS.Value)))
+	if s.stretch == replay && believed {
+		return l.crossing.replay(e.TimeUS.Value, s.since, l.of.opts.Join)
 	}
 	return nil
 }
 
-// received notes where an event stands in the source.
-func (l *link) received(p place, now time.Time) {
-	l.settled.received(p, now)
-	// One of another century says nothing about the clock of its host.
-	if p.us <= now.Add(l.of.opts.HostMargin).UnixMicro() {
-		l.newest = l.newest.raised(p)
+// expected reports what kind of server the event is from, where it is another
+// than the connection was made for.
+func (l *link) expected(s *subscription, e *event.Envelope) error {
+	switch {
+	case l.wire == V2:
+	case e.Cursor.Valid && s.stretch != whole:
+		return errNumbers
+	case e.Cursor.Valid:
+		l.legacy = false
+	case !l.legacy && e.TimeUS.Valid:
+		return errRenumbered
 	}
+	if s.asked.seq > 0 && e.Cursor.Valid && e.Cursor.Value < s.asked.seq {
+		return errRenumbered
+	}
+	return nil
 }
 
-// store adds an event that its lane has not been given. known says that it was
-// given before this connection's doubt.
-func (l *link) store(to int, e *event.Envelope) (known, added bool) {
+// store adds an event that its lane has not been given. It reports whether the
+// lane was given it before this connection's doubt.
+func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, now time.Time) (proves bool) {
 	lane := l.of.lanes[to]
-	var id identity
-	id, l.scratch = identify(e, l.scratch)
-	if connection, ok := lane.seen.has(id); ok {
+	connection, known := lane.seen.has(id)
+	switch {
+	case known:
 		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
-		return lane.proves(connection) && connection < l.number, false
+		s.remembered()
+		return lane.proves(connection) && connection < l.number
+	case s.early(e.TimeUS.Value, !l.legacy):
+		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
+		return false
 	}
 	lane.seen.add(id, l.number)
 	l.batch.add(to, e, id)
-	return false, true
+	l.fresh = true
+	l.of.quiet.reset()
+	l.of.metrics.lastEvent.Set(float64(now.UnixMilli()) / 1000)
+	l.of.arrived(now.Sub(time.UnixMicro(e.TimeUS.Value)))
+	return false
 }
 
-// judge ends a doubt that has lasted too long: there is a gap.
-func (l *link) judge() error {
-	now := time.Now()
+// judge notes what an event says about continuity and numbers.
+func (l *link) judge(s *subscription, e *event.Envelope, id identity, ours, proves, believed bool, now time.Time) error {
+	if !e.TimeUS.Valid {
+		return nil
+	}
+	p := place{e.TimeUS.Value, e.Cursor.Value}
+	if s.stretch != live && (s.reached || proves) {
+		l.continuity.delivered(p, proves, now)
+	}
+	if ours && !l.legacy {
+		if err := l.numbered(p, id, now); err != nil {
+			return err
+		}
+	}
+	switch {
+	case l.legacy && s.stretch == whole && believed:
+		l.crossing.newest = max(l.crossing.newest, p.us)
+	case !l.legacy:
+		l.newest.seq = max(l.newest.seq, p.seq)
+		if believed {
+			l.newest.us = max(l.newest.us, p.us)
+		}
+	}
+	return l.settle(now)
+}
+
+// numbered compares the number of an event with those of before.
+func (l *link) numbered(p place, id identity, now time.Time) error {
+	switch l.numbering.delivered(p.seq, id) {
+	case unknown:
+		return errRenumbered
+	case wentBack:
+		l.of.opts.Log.Warn("the host gives numbers again that it had given before: it was killed, and sends again what it had not written",
+			zap.String("host", l.host), zap.Int64("from", l.newest.seq), zap.Int64("position", l.low.Seq))
+		l.of.metrics.wentBack.WithLabelValues(l.host).Inc()
+		for _, lane := range l.of.lanes {
+			lane.at = lane.at.lowered(l.host, l.newest.seq, now)
+		}
+	}
+	return nil
+}
+
+// settle ends a doubt that has lasted too long: there is a gap, unless the host
+// can be asked for more.
+func (l *link) settle(now time.Time) error {
 	if !l.continuity.broken(now, l.of.opts.Grace) {
 		return nil
+	}
+	if l.of.wider(l) {
+		return errUnproven
 	}
 	if err := l.of.gap(l.continuity.gap(l.host, l.wire, now)); err != nil {
 		return err // the doubt stays, and with it the position
@@ -223,8 +264,7 @@ func (l *link) flush(ctx context.Context) error {
 // being written.
 func (l *link) cut(ctx context.Context) error {
 	l.lastCut = time.Now()
-	p := l.settled.place()
-	to := position{TimeUS: p.us, Seq: p.seq, Host: l.host, Wire: l.wire}
+	to := l.place()
 	for _, lane := range l.of.lanes {
 		lane.at.Connection = l.number
 		if l.continuity.doubt && lane.at.Doubt == 0 {
@@ -241,6 +281,18 @@ func (l *link) cut(ctx context.Context) error {
 		l.batch = next
 	}
 	return err
+}
+
+// place returns up to where everything has come. A host that numbers sends in
+// the order of its numbers.
+func (l *link) place() position {
+	to := position{Host: l.host, Wire: l.wire}
+	if l.legacy {
+		to.TimeUS = l.crossing.place()
+		return to
+	}
+	to.TimeUS, to.Seq, to.Marks = l.newest.us, l.newest.seq, l.numbering.marks()
+	return to
 }
 
 // clock flushes what came slowly, writes the position when nothing came, and
@@ -266,29 +318,15 @@ func every(ctx context.Context, interval time.Duration, do func(context.Context)
 func (l *link) tick(ctx context.Context) error {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	if err := l.judge(); err != nil {
+	now := time.Now()
+	if err := l.settle(now); err != nil {
 		return err
 	}
-	if silent := time.Since(l.lastEvent); silent > l.of.quiet.limit() {
+	if silent := now.Sub(l.lastEvent); silent > l.of.quiet.limit() {
 		return fmt.Errorf("%w for %s", errSilent, silent.Round(time.Second))
 	}
-	if l.batch.events == 0 && time.Since(l.lastCut) < beatEvery {
+	if l.batch.events == 0 && now.Sub(l.lastCut) < beatEvery {
 		return nil
 	}
 	return l.flush(ctx)
-}
-
-// ping finds out that the other side is gone although the connection stands.
-func (l *link) ping(ctx context.Context) error { return every(ctx, pingEvery, l.pong) }
-
-func (l *link) pong(ctx context.Context) error {
-	heard, reading := l.heard.Load(), l.reading.Load()
-	limited, cancel := context.WithTimeout(ctx, pongWithin)
-	defer cancel()
-	err := l.conn.Ping(limited)
-	// A pong is only seen by a reader: it proves nothing while we do not read.
-	if err != nil && ctx.Err() == nil && reading && l.reading.Load() && l.heard.Load() == heard {
-		return fmt.Errorf("%w: %w", errNoPong, err)
-	}
-	return nil
 }

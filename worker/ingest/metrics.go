@@ -43,6 +43,7 @@ type metrics struct {
 	gaps       prometheus.Counter
 	gapSeconds prometheus.Counter
 	lastGap    prometheus.Gauge
+	wentBack   *prometheus.CounterVec
 	feed       prometheus.Histogram
 
 	names []string // of all of them
@@ -77,11 +78,12 @@ func newMetrics(to prometheus.Registerer) *metrics {
 		gaps:       prometheus.NewCounter(counter("gaps_total", "Gaps in the source, since the state folder began.")),
 		gapSeconds: prometheus.NewCounter(counter("gap_seconds_total", "Length of these gaps.")),
 		lastGap:    prometheus.NewGauge(gauge("last_gap_timestamp_seconds", "When the last gap was noticed; 0 is never.")),
+		wentBack:   prometheus.NewCounterVec(counter("numbers_back_total", "How often a host gave numbers again that it had given before: it was killed."), []string{"host"}),
 		feed: prometheus.NewHistogram(prometheus.HistogramOpts{Name: full("feed_seconds"), Help: "How long Redis took for a batch.",
 			Buckets: []float64{.001, .0025, .005, .01, .025, .05, .1, .25, .5, 1, 5}}),
 	}
 	to.MustRegister(m.received, m.added, m.duplicates, m.bytes, m.connects, m.ends, m.state, m.lastEvent, m.position,
-		m.lag, m.seen, m.forgotten, m.memory, m.gaps, m.gapSeconds, m.lastGap, m.feed)
+		m.lag, m.seen, m.forgotten, m.memory, m.gaps, m.gapSeconds, m.lastGap, m.wentBack, m.feed)
 	m.names = names
 	return m
 }
@@ -98,6 +100,7 @@ func (m *metrics) prepare(lanes []*lane, hosts []string, gaps []Gap) {
 	}
 	for _, host := range hosts {
 		m.connects.WithLabelValues(host)
+		m.wentBack.WithLabelValues(host)
 	}
 	for _, class := range classes {
 		m.received.WithLabelValues(class)

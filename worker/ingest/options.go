@@ -43,11 +43,12 @@ type Options struct {
 
 	Stall      time.Duration // without an event after which a connection is doubted
 	MaxMessage int64         // bytes; a longer message is dropped and counted
-	Rewind     time.Duration // how far before its position a connection to the same host begins, and how far events may pass each other within a host
-	Settle     time.Duration // how far behind the newest event the source may deliver an older one
+	Rewind     time.Duration // how far before its position a connection to the same legacy host begins
+	Join       time.Duration // how long after the first live event of a legacy host a replay is asked for that crosses it; more than a second
 	Grace      time.Duration // after which a connection that shows nothing known has a gap before it
 	HostMargin time.Duration // how far to rewind on another host, whose clock is another
 	Keep       time.Duration // of event time for which identities are remembered at least
+	Least      int           // identities of one stream that are remembered whatever their time
 	Remember   int           // but not more of one stream, and those of a batch
 	Standby    time.Duration // after which another process that is silent counts as dead
 	FirstPause time.Duration // between attempts to connect
@@ -65,6 +66,11 @@ const alsoLimit = 500_000
 // The network at its peak fills a tenth of it in the time that is kept; a source
 // whose clock stands still, or leaps, would fill any.
 const maxSeen = 1_000_000
+
+// leastSeen is how many events of a stream are remembered however old they are:
+// all that a connection by number brings again, also after the host was killed
+// and has given its last block's numbers to other events.
+const leastSeen = 2 * seqMargin
 
 func (o Options) completed() (Options, error) {
 	if len(o.Hosts) == 0 {
@@ -93,8 +99,8 @@ func (o *Options) defaults() {
 		of       *time.Duration
 		default_ time.Duration
 	}{
-		{&o.Stall, 30 * time.Second}, {&o.Rewind, 2 * time.Second}, {&o.Settle, 10 * time.Second}, {&o.Grace, 10 * time.Second},
-		{&o.HostMargin, 30 * time.Second}, {&o.Keep, 2 * time.Minute}, {&o.Standby, 3 * time.Second},
+		{&o.Stall, 30 * time.Second}, {&o.Rewind, 2 * time.Second}, {&o.Join, 2 * time.Second}, {&o.Grace, 10 * time.Second},
+		{&o.HostMargin, time.Minute}, {&o.Keep, 3 * time.Minute}, {&o.Standby, 3 * time.Second},
 		{&o.FirstPause, 200 * time.Millisecond}, {&o.Redis, 500 * time.Millisecond},
 	} {
 		if *d.of <= 0 {
@@ -104,6 +110,10 @@ func (o *Options) defaults() {
 	if o.Remember <= 0 {
 		o.Remember = maxSeen
 	}
+	if o.Least <= 0 {
+		o.Least = leastSeen
+	}
+	o.Least = min(o.Least, o.Remember)
 	if o.MaxMessage <= 0 {
 		o.MaxMessage = event.MaxEventBytes
 	}

@@ -8,11 +8,21 @@ import (
 
 // position is a place in the source up to which everything is stored: no event
 // at or before it is still to come. Zero is none.
+//
+// What an older version left has no Marks, and on a host that numbers its events
+// its Seq and TimeUS are the lowest of the last seconds: it is a place to begin
+// at as well.
 type position struct {
 	TimeUS int64  `json:"time_us"`
-	Seq    int64  `json:"seq,omitempty"`  // on the second wire, and only with its host
+	Seq    int64  `json:"seq,omitempty"`  // of a host that numbers its events; only with it
 	Host   string `json:"host,omitempty"` // that numbered and timed it
 	Wire   Wire   `json:"wire,omitempty"`
+	// Marks are some of the last events with their numbers: they show whether the
+	// host still numbers as it did.
+	Marks marks `json:"marks,omitempty"`
+	// WentBack is when the host was last found to give numbers again, in
+	// microseconds; 0 is never.
+	WentBack int64 `json:"went_back,omitempty"`
 	// Doubt numbers the connection that stores events without having shown yet
 	// that it continues here; the position stands still meanwhile. 0 is none.
 	Doubt int64 `json:"doubt,omitempty"`
@@ -39,16 +49,37 @@ func (p position) none() bool { return p.TimeUS == 0 }
 
 func (p position) time() time.Time { return time.UnixMicro(p.TimeUS).UTC() }
 
+// numbered reports whether the position is a number of that host.
+func (p position) numbered(host string) bool { return p.Host == host && p.Seq > 0 }
+
+// comparable reports whether numbers and times of both positions are those of
+// one host. A host numbers alike on both wires; one that begins to number is
+// another server.
+func (p position) comparable(to position) bool {
+	return p.Host == to.Host && (p.Seq > 0) == (to.Seq > 0) && (p.Seq > 0 || p.Wire == to.Wire)
+}
+
 // raised returns the later of two places. Another host's numbers and times are
 // others: its place counts from where it is past p's time, and until then a
 // connection must rewind as for another host.
 func (p position) raised(to position) position {
 	switch {
 	case to.TimeUS == 0:
-	case p.Host == to.Host && p.Wire == to.Wire:
-		p.TimeUS, p.Seq = max(p.TimeUS, to.TimeUS), max(p.Seq, to.Seq)
+	case p.comparable(to):
+		if to.Seq >= p.Seq {
+			p.Marks = to.Marks
+		}
+		p.TimeUS, p.Seq, p.Wire = max(p.TimeUS, to.TimeUS), max(p.Seq, to.Seq), to.Wire
 	case to.TimeUS >= p.TimeUS:
-		p.TimeUS, p.Seq, p.Host, p.Wire = to.TimeUS, to.Seq, to.Host, to.Wire
+		p.TimeUS, p.Seq, p.Host, p.Wire, p.Marks = to.TimeUS, to.Seq, to.Host, to.Wire, to.Marks
+	}
+	return p
+}
+
+// lowered returns the position of a host whose numbers went back to seq.
+func (p position) lowered(host string, seq int64, now time.Time) position {
+	if p.numbered(host) {
+		p.Seq, p.WentBack = min(p.Seq, max(1, seq)), now.UnixMicro()
 	}
 	return p
 }
@@ -65,11 +96,14 @@ func earliest(lanes []*lane) (low position) {
 		case low.none():
 			p.Connection = low.Connection
 			low = p
+		case !p.comparable(low):
+			low.Host, low.Seq, low.Marks = "", 0, ""
+			low.TimeUS = min(low.TimeUS, p.TimeUS)
 		default:
-			if p.Host != low.Host || p.Wire != low.Wire {
-				low.Host, low.Seq = "", 0
+			if p.Seq < low.Seq {
+				low.Seq, low.Marks = p.Seq, p.Marks
 			}
-			low.TimeUS, low.Seq = min(low.TimeUS, p.TimeUS), min(low.Seq, p.Seq)
+			low.TimeUS = min(low.TimeUS, p.TimeUS)
 		}
 	}
 	return low

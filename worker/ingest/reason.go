@@ -13,7 +13,8 @@ var (
 	errFull       = errors.New("redis is nearly full")
 	errSilent     = errors.New("nothing came")
 	errNoPong     = errors.New("the other side does not answer")
-	errRenumbered = errors.New("the host numbers its events anew")
+	errRenumbered = errors.New("the host's numbers are not those of before")
+	errUnproven   = errors.New("nothing that came is known: it begins earlier")
 )
 
 // serverError is the reason that a server of the second wire gives for closing.
@@ -26,7 +27,7 @@ func (e *serverError) Error() string {
 // reason is why a connection or an attempt ended, for people and metrics.
 type reason string
 
-var reasons = []reason{"closed", "connect", "silent", "no_pong", "memory", "redis", "server_error", "too_old", "renumbered", "no_wire", "too_long", "stopped"}
+var reasons = []reason{"closed", "connect", "silent", "no_pong", "memory", "redis", "server_error", "too_old", "renumbered", "numbers", "unproven", "crossing", "no_wire", "too_long", "stopped"}
 
 // reasonOf classifies the end of a connection.
 func reasonOf(err error) reason {
@@ -35,7 +36,7 @@ func reasonOf(err error) reason {
 		r  reason
 	}{
 		{errFull, "memory"}, {errSilent, "silent"}, {errNoPong, "no_pong"}, {errTooOld, "too_old"},
-		{errRenumbered, "renumbered"}, {errNoWire, "no_wire"}, {errHuge, "too_long"},
+		{errRenumbered, "renumbered"}, {errNumbers, "numbers"}, {errUnproven, "unproven"}, {errCross, "crossing"}, {errNoWire, "no_wire"}, {errHuge, "too_long"},
 		{stream.ErrStale, "redis"}, {stream.ErrRefused, "redis"}, {stream.ErrUnavailable, "redis"}, {stream.ErrMisconfigured, "redis"},
 	} {
 		if errors.Is(err, c.is) {

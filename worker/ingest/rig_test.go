@@ -66,7 +66,7 @@ func (r *rig) host(h *ingesttest.Host) *ingesttest.Host {
 func (r *rig) options(hosts ...*ingesttest.Host) ingest.Options {
 	o := ingest.Options{
 		StateDir: r.state, Log: zaptest.NewLogger(r.t, zaptest.Level(zap.WarnLevel)),
-		Stall: time.Second, Rewind: 100 * time.Millisecond, Settle: 300 * time.Millisecond, Grace: 200 * time.Millisecond, Standby: 300 * time.Millisecond,
+		Stall: time.Second, Rewind: 100 * time.Millisecond, Grace: 200 * time.Millisecond, Standby: 300 * time.Millisecond,
 		FirstPause: 5 * time.Millisecond, Redis: 20 * time.Millisecond, MaxMessage: 1 << 16,
 	}
 	for _, h := range hosts {

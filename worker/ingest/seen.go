@@ -3,36 +3,70 @@ package ingest
 import (
 	"encoding/binary"
 	"fmt"
+	"math"
 
 	"github.com/cespare/xxhash/v2"
 
 	"datawriter/worker/event"
 )
 
-// identity stands for (did, collection, rkey, rev, operation) of an event: 128
-// bits of hash, so that no two events are ever taken for one.
+// identity stands for an event, in 128 bits of hash, so that no two events are
+// ever taken for one: for (did, collection, rkey, rev, operation) of a commit.
+// Events of the other classes are what their object says, in any order of its
+// members: a server that was killed gives them another number and another time
+// when it sends them again.
 type identity struct{ a, b uint64 }
 
 const identityBytes = 16
 
-// identify returns the identity of an event, and of the whole text where it
-// lacks what identifies a commit: such a one is dropped only if it comes again
-// byte for byte.
-func identify(e *event.Envelope, scratch []byte) (identity, []byte) {
-	parts := [][]byte{e.DID, e.Collection, e.RKey, e.Rev, e.Operation}
-	scratch = scratch[:0]
-	for _, part := range parts {
-		if len(part) == 0 {
-			scratch = append(scratch[:0], e.JSON...)
-			break
+// second makes the other half of an identity another hash of the same text.
+const second = "second half"
+
+// identifier computes identities. One serves one goroutine.
+type identifier struct {
+	scratch []byte
+	members event.Envelopes
+}
+
+// of returns the identity of an event, and of the whole text where it lacks what
+// identifies it: such a one is dropped only if it comes again byte for byte.
+func (i *identifier) of(e *event.Envelope) identity {
+	if len(e.Body) > 0 {
+		if id, ok := i.ofBody(e); ok {
+			return id
 		}
-		scratch = append(scratch, part...)
-		scratch = append(scratch, 0)
+		return i.hash(append(i.scratch[:0], e.JSON...))
 	}
-	id := identity{a: xxhash.Sum64(scratch)}
-	scratch = append(scratch, "second half"...)
-	id.b = xxhash.Sum64(scratch)
-	return id, scratch
+	text := i.scratch[:0]
+	for _, part := range [...][]byte{e.DID, e.Collection, e.RKey, e.Rev, e.Operation} {
+		if len(part) == 0 {
+			return i.hash(append(text[:0], e.JSON...))
+		}
+		text = append(append(text, part...), 0)
+	}
+	return i.hash(text)
+}
+
+// ofBody adds the hashes of the members, so that their order does not count.
+func (i *identifier) ofBody(e *event.Envelope) (sum identity, ok bool) {
+	add := func(name, value []byte) {
+		if string(name) == "$type" {
+			return
+		}
+		id := i.hash(append(append(append(i.scratch[:0], name...), 0), value...))
+		sum.a, sum.b = sum.a+id.a, sum.b+id.b
+	}
+	ok = i.members.Members(e.Body, add)
+	add(e.Class, e.DID)
+	return sum, ok
+}
+
+func (i *identifier) hash(text []byte) (id identity) {
+	id.a = xxhash.Sum64(text)
+	text = append(text, second...)
+	id.b = xxhash.Sum64(text)
+	i.scratch = text
+	return id
 }
 
 // blob is the identities that one batch added to a stream, as Redis keeps them:
@@ -111,15 +145,16 @@ func (s *seen) keep(b blob) {
 	}
 }
 
-// forget drops the oldest blobs whose events are all older than us, and more
-// where more than most events would be left, but never more than a command
-// should touch. It returns how many blobs, and how many events in those that are
-// not old: should these come again, they are taken for new.
-func (s *seen) forget(us int64, most int) (blobs, early int) {
+// forget drops the oldest blobs whose events are all older than us, as long as
+// least events are left, and more where more than most would be left, but never
+// more than a command should touch. It returns how many blobs, and how many
+// events in those that are not old: should these come again, they are taken for
+// new.
+func (s *seen) forget(us int64, least, most int) (blobs, early int) {
 	n := 0
 	for n < len(s.blobs) && n < maxForget {
 		old := s.blobs[n].newest < us
-		if !old && len(s.connections) <= most {
+		if spare := len(s.connections) - len(s.blobs[n].ids); !(old && spare >= least) && len(s.connections) <= most {
 			break
 		}
 		for _, id := range s.blobs[n].ids {
@@ -139,3 +174,12 @@ func (s *seen) forget(us int64, most int) (blobs, early int) {
 const maxForget = 1000
 
 func (s *seen) len() int { return len(s.connections) }
+
+// since returns the time from which on every event is remembered, in
+// microseconds.
+func (s *seen) since() int64 {
+	if len(s.blobs) == 0 {
+		return math.MaxInt64
+	}
+	return s.blobs[0].newest
+}

@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/url"
 	"strconv"
+	"strings"
 
 	"github.com/coder/websocket"
 
@@ -22,10 +23,6 @@ const (
 	pathV2     = "/xrpc/" + subscribe2
 )
 
-// seqMargin is how many numbers before its position a connection to the second
-// wire begins: events that were removed since have no number to begin at.
-const seqMargin = 1000
-
 // Errors of a connection that call for more than another attempt.
 var (
 	// errTooOld: the server no longer has what the number stands for.
@@ -34,23 +31,50 @@ var (
 	errNoWire = errors.New("the host does not speak this wire")
 )
 
-// cursor is where a connection asks its server to begin.
-type cursor struct {
-	text string // empty begins with what happens now
-	seq  int64  // when it is a number of the second wire
+// tooOld is errTooOld with the lowest number that the server still has; 0 where
+// it did not say.
+type tooOld struct {
+	floor   int64
+	message string
 }
 
-// from returns the cursor that continues at a position on a host. byTime uses
-// the time although there is a number.
-func (o *Options) from(p position, host string, wire Wire, byTime bool) cursor {
+func (e *tooOld) Error() string { return fmt.Sprintf("%v: %s", errTooOld, e.message) }
+func (e *tooOld) Unwrap() error { return errTooOld }
+
+// cursor is where a connection asks its server to begin.
+type cursor struct {
+	text  string // empty begins with what happens now
+	seq   int64  // when it is a number
+	us    int64  // when it is a time
+	skips bool   // the host has said that it lacks what comes before seq
+}
+
+func seqCursor(seq int64) cursor {
+	seq = max(1, seq)
+	return cursor{text: strconv.FormatInt(seq, 10), seq: seq}
+}
+
+func timeCursor(us int64) cursor { return cursor{text: strconv.FormatInt(us, 10), us: us} }
+
+// from returns the cursor that continues at a position on a host. since is from
+// when on all events are remembered.
+func (o *Options) from(p position, h asking, since int64) cursor {
+	margin := o.HostMargin.Microseconds()
 	switch {
-	case p.Host != host || p.Wire != wire:
-		return cursor{text: strconv.FormatInt(p.TimeUS-o.HostMargin.Microseconds(), 10)}
-	case wire == V2 && p.Seq > 0 && !byTime:
-		seq := max(1, p.Seq-seqMargin)
-		return cursor{text: strconv.FormatInt(seq, 10), seq: seq}
+	case p.numbered(h.host) && h.floor > 0:
+		c := seqCursor(h.floor)
+		c.skips = h.floor > p.Seq+1
+		return c
+	case p.numbered(h.host) && !h.byTime && (p.Marks == "" || h.near):
+		return seqCursor(p.Seq - nearMargin)
+	case p.numbered(h.host) && !h.byTime:
+		return seqCursor(p.Seq - seqMargin)
+	case p.Host == h.host && p.Seq == 0 && p.Wire == V1 && h.wire == V1 && !h.numbers:
+		return timeCursor(p.TimeUS - o.Rewind.Microseconds())
+	case h.wide && since < p.TimeUS-2*margin:
+		return timeCursor(since + margin)
 	}
-	return cursor{text: strconv.FormatInt(p.TimeUS-o.Rewind.Microseconds(), 10)}
+	return timeCursor(p.TimeUS - margin)
 }
 
 // address returns the URL of a subscription.
@@ -98,7 +122,7 @@ func refusal(response *http.Response) error {
 	named := json.Unmarshal(body, &reply) == nil && reply.Error != ""
 	switch {
 	case reply.Error == "CursorTooOld":
-		return fmt.Errorf("%w: %s", errTooOld, reply.Message)
+		return &tooOld{floor: numberBehind(reply.Message, "floor "), message: reply.Message}
 	case response.StatusCode == http.StatusNotFound, response.StatusCode == http.StatusMethodNotAllowed,
 		response.StatusCode == http.StatusNotImplemented, reply.Error == "MethodNotImplemented":
 		return fmt.Errorf("%w: it answers %s", errNoWire, response.Status)
@@ -106,6 +130,21 @@ func refusal(response *http.Response) error {
 		return fmt.Errorf("the host refuses: %s: %s", reply.Error, reply.Message)
 	}
 	return fmt.Errorf("the host answers %s", response.Status)
+}
+
+// numberBehind returns the number that follows the last place of a word in what
+// a server says, or 0. Its messages are the only place where it tells numbers.
+func numberBehind(message, word string) int64 {
+	at := strings.LastIndex(message, word)
+	if at < 0 {
+		return 0
+	}
+	text := message[at+len(word):]
+	if end := strings.IndexFunc(text, func(r rune) bool { return r < '0' || r > '9' }); end >= 0 {
+		text = text[:end]
+	}
+	n, _ := strconv.ParseInt(text, 10, 64)
+	return n
 }
 
 // hardLimit is the length from which a message is not even read to its end.

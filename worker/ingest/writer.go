@@ -53,7 +53,7 @@ func (g *Ingester) commit(ctx context.Context, b *batch, connection int64) (*bat
 	// Remembered until its time has passed, an event of another century would
 	// hold on to all behind it.
 	latest := time.Now().Add(g.opts.HostMargin).UnixMicro()
-	steps, early := b.steps(g.lanes, connection, low.TimeUS-g.opts.Keep.Microseconds(), latest, g.opts.Remember)
+	steps, early := b.steps(g.lanes, connection, low.TimeUS-g.opts.Keep.Microseconds(), latest, g.opts.Least, g.opts.Remember)
 	g.forgot(early)
 	g.metrics.seen.Set(float64(g.remembered()))
 	next := w.free
