@@ -5,7 +5,6 @@ import (
 	"crypto/rand"
 	"errors"
 	"fmt"
-	"strconv"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -207,7 +206,7 @@ func (g *Ingester) fromStart() cursor {
 		g.began = time.Now()
 		return cursor{}
 	}
-	return cursor{text: strconv.FormatInt(g.began.Add(-g.opts.HostMargin).UnixMicro(), 10)}
+	return timeCursor(g.began.Add(-g.opts.HostMargin).UnixMicro())
 }
 
 // ended notes why a link is over and what the next one does. It reports whether
