@@ -30,6 +30,7 @@ type continuity struct {
 	same  bool // times are of the legacy server that timed the position
 	doubt bool // nothing is proven yet
 
+	marked    bool // the position has marks: a number proves something when one of them has come
 	known     int
 	first     time.Time // when the first event came
 	count     int
@@ -87,7 +88,14 @@ func (c *continuity) firstNumber(seq int64) {
 		c.certain, c.beginsSeq = true, seq
 		return
 	}
-	c.doubt = false
+	c.doubt = c.marked
+}
+
+// numbersShown notes that an event came under the number it had.
+func (c *continuity) numbersShown() {
+	if c.asked.seq > 0 && !c.certain {
+		c.doubt = false
+	}
 }
 
 // broken reports that the proof has not come and will not come.

@@ -72,6 +72,9 @@ func (c *crossing) replay(us int64, asked time.Time, join time.Duration) error {
 	return nil
 }
 
+// open reports whether live events were stored that the replay has not met.
+func (c *crossing) open() bool { return c.first > 0 && !c.alone && !c.joined }
+
 // place returns up to where everything has come, in microseconds.
 func (c *crossing) place() int64 {
 	if c.joined {

@@ -40,7 +40,7 @@ func (l *lane) take(ctx context.Context, owner string, alive time.Duration) erro
 // proves reports whether an event that the connection with that number stored
 // shows that the source continues where the lane stands.
 func (l *lane) proves(connection int64) bool {
-	return l.at.Doubt == 0 || connection < l.at.Doubt
+	return l.at.Doubt == 0 || connection < l.at.Doubt || l.at.Through > 0 && connection > l.at.Through
 }
 
 // batch is what becomes one step of Redis: new events of all lanes and how far

@@ -30,6 +30,7 @@ type link struct {
 	low    position
 	legacy bool // the host is taken for a server that does not number its events
 	number int64
+	began  time.Time
 
 	mu         sync.Mutex // of all below: readers and the clock take turns
 	batch      *batch
@@ -46,13 +47,14 @@ type link struct {
 func (g *Ingester) newLink(a asking, low position, asked cursor) *link {
 	now := time.Now()
 	l := &link{
-		of: g, asking: a, asked: asked, low: low, number: low.Connection + 1,
+		of: g, asking: a, asked: asked, low: low, number: low.Connection + 1, began: now,
 		legacy: a.wire == V1 && !a.numbers && !low.numbered(a.host),
 		batch:  newBatch(len(g.lanes)), continuity: newContinuity(low, a.host, a.wire, asked),
 		lastEvent: now, lastCut: now, busySince: now,
 	}
 	if low.numbered(a.host) && asked.seq > 0 && !asked.skips {
 		l.numbering = newNumbering(low.Marks)
+		l.continuity.marked = len(l.numbering.expected) > 0
 	}
 	return l
 }
@@ -213,7 +215,11 @@ func (l *link) judge(s *subscription, e *event.Envelope, id identity, ours, prov
 
 // numbered compares the number of an event with those of before.
 func (l *link) numbered(p place, id identity, now time.Time) error {
-	switch l.numbering.delivered(p.seq, id) {
+	verdict := l.numbering.delivered(p.seq, id)
+	if l.numbering.shown {
+		l.continuity.numbersShown()
+	}
+	switch verdict {
 	case unknown:
 		return errRenumbered
 	case wentBack:
@@ -265,13 +271,15 @@ func (l *link) flush(ctx context.Context) error {
 func (l *link) cut(ctx context.Context) error {
 	l.lastCut = time.Now()
 	to := l.place()
+	passed := l.legacy && l.crossing.joined || to.TimeUS >= l.began.UnixMicro()
 	for _, lane := range l.of.lanes {
 		lane.at.Connection = l.number
-		if l.continuity.doubt && lane.at.Doubt == 0 {
-			lane.at.Doubt = l.number
+		if l.continuity.doubt || l.legacy && l.crossing.open() {
+			lane.at = lane.at.doubted(l.number)
+		} else {
+			lane.at = lane.at.trusted(l.number, passed)
 		}
 		if !l.continuity.doubt {
-			lane.at.Doubt = 0
 			lane.at = lane.at.raised(to)
 		}
 	}

@@ -23,9 +23,13 @@ type position struct {
 	// WentBack is when the host was last found to give numbers again, in
 	// microseconds; 0 is never.
 	WentBack int64 `json:"went_back,omitempty"`
-	// Doubt numbers the connection that stores events without having shown yet
-	// that it continues here; the position stands still meanwhile. 0 is none.
-	Doubt int64 `json:"doubt,omitempty"`
+	// Doubt and Through number the first and the last connection whose events
+	// may lie behind a hole: one that has not shown that it continues here, or the
+	// live part of a legacy server that its replay has not met. What they stored
+	// proves nothing until a later connection has passed it. 0 is none; a Doubt
+	// without Through, as older versions wrote it, has no last one.
+	Doubt   int64 `json:"doubt,omitempty"`
+	Through int64 `json:"through,omitempty"`
 	// Connection is the highest number that a connection has had.
 	Connection int64 `json:"connection"`
 }
@@ -57,6 +61,28 @@ func (p position) numbered(host string) bool { return p.Host == host && p.Seq > 
 // another server.
 func (p position) comparable(to position) bool {
 	return p.Host == to.Host && (p.Seq > 0) == (to.Seq > 0) && (p.Seq > 0 || p.Wire == to.Wire)
+}
+
+// doubted returns the position with a connection among those whose events may
+// lie behind a hole.
+func (p position) doubted(connection int64) position {
+	if p.Doubt == 0 {
+		p.Doubt = connection
+	}
+	p.Through = connection
+	return p
+}
+
+// trusted returns the position when all of a connection continues here; passed
+// says that it has also passed what those before it had stored.
+func (p position) trusted(connection int64, passed bool) position {
+	switch {
+	case passed, p.Doubt == connection:
+		p.Doubt, p.Through = 0, 0
+	case p.Through == connection:
+		p.Through = connection - 1
+	}
+	return p
 }
 
 // raised returns the later of two places. Another host's numbers and times are
