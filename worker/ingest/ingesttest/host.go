@@ -32,18 +32,26 @@ type Faults struct {
 	Strangers float64 // sends an event that nobody asked for
 	Long      float64 // sends a message of LongBytes
 	LongBytes int
-	JumpAhead int           // at the end of a replay, up to so many live events overtake it
-	JumpCut   float64       // and with this chance the connection ends right behind them
+	JumpAhead int           // where its replay meets what happens now, a legacy host leaves out up to so many events
+	JumpCut   float64       // and with this chance the connection ends right behind the first live one
 	Pause     time.Duration // of a slow message
 }
 
-// Host serves a source on both wires.
+// Host serves a source on both wires, as the real servers do that it stands for.
+//
+// One that has the first wire alone and no numbers is the legacy server: it
+// replays by time, and where that meets what happens now it leaves out what it has
+// not replayed yet. All others are the newer server, on whose both wires a number
+// is where an event stands. A time in a cursor only finds the segment there: what
+// comes first may be much older. Crash lets such a host forget what it had not
+// written. Every host hangs up when a reader does not read for five seconds.
 type Host struct {
 	Source  *Source
 	V1, V2  bool
 	Skew    time.Duration // of its clock
 	Base    int64         // added to its numbers
 	Numbers bool          // its first wire also has the number, as newer servers do
+	Segment int64         // events of the segment that is being written; 10,000 when it is 0
 	At      net.Listener  // where it serves; a free port of loopback where there is none
 
 	mu      sync.Mutex
@@ -54,7 +62,7 @@ type Host struct {
 	closing atomic.Bool
 	live    map[*websocket.Conn]*sending
 	fired   map[string]int
-	sent    int64    // highest number, on any connection
+	crashes []crash
 	Asked   []string // the cursors of connections, in order
 }
 
@@ -107,8 +115,9 @@ const (
 	Dead      = "dead"
 	Strangers = "stranger"
 	Long      = "too long"
-	Jump      = "live overtakes replay"
-	JumpCut   = "cut behind the live events"
+	Jump      = "left out where replay meets live"
+	JumpCut   = "cut behind what was left out"
+	Crashed   = "numbers given again"
 	TooOld    = "cursor too old" // refused, or moved in silence or with a notice
 )
 
@@ -123,14 +132,6 @@ func (h *Host) happened(fault string) {
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	h.fired[fault]++
-}
-
-// sentUpTo notes that an event is sent, and returns the highest number so far.
-func (h *Host) sentUpTo(number int64) int64 {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.sent = max(h.sent, number)
-	return h.sent
 }
 
 // Refuse turns all away with 503, or no longer.
@@ -184,19 +185,45 @@ func (h *Host) turnedAway(w http.ResponseWriter, r *http.Request) bool {
 	return false
 }
 
+func (h *Host) legacy() bool { return h.V1 && !h.V2 && !h.Numbers }
+
 func (h *Host) serveV1(w http.ResponseWriter, r *http.Request) {
 	if h.turnedAway(w, r) {
 		return
 	}
 	from := h.Source.tip()
-	if us, err := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64); err == nil {
-		us -= h.Skew.Microseconds()
-		from = h.Source.at(us) // one too old begins silently at the first
-		if floor, floorUS := h.Source.floor(); us < floorUS && floor > 1 {
+	asked, err := strconv.ParseInt(r.URL.Query().Get("cursor"), 10, 64)
+	floor, floorUS := h.Source.floor()
+	switch {
+	case err != nil:
+	case asked < oldestNumberTime && !h.legacy():
+		if asked-h.Base < from {
+			from = max(asked-h.Base, floor)
+		}
+	default: // one too old begins silently at the first
+		us := asked - h.Skew.Microseconds()
+		from = h.found(us)
+		if us < floorUS && floor > 1 {
 			h.happened(TooOld)
 		}
 	}
-	h.serve(w, r, from, h.appendV1, nil)
+	h.serve(w, r, from, err == nil, h.appendV1, nil)
+}
+
+// found returns where a time leads: on the legacy host to the event itself, on the
+// others only to the beginning of the segment that is being written.
+func (h *Host) found(us int64) int64 {
+	from := h.Source.at(us)
+	if h.legacy() {
+		return from
+	}
+	size := h.Segment
+	if size == 0 {
+		size = 10_000
+	}
+	floor, _ := h.Source.floor()
+	active := max(floor, (h.Source.tip()-1)/size*size+1)
+	return min(from, active)
 }
 
 // oldestNumberTime separates numbers from microseconds in a cursor.
@@ -214,7 +241,7 @@ func (h *Host) serveV2(w http.ResponseWriter, r *http.Request) {
 	case err != nil:
 	case asked >= oldestNumberTime:
 		us := asked - h.Skew.Microseconds()
-		from = h.Source.at(us)
+		from = h.found(us)
 		if us < floorUS && floor > 1 {
 			h.happened(TooOld)
 			notice = fmt.Appendf(nil, `{"$type":"message","payload":{"$type":"network.bsky.jetstream.subscribeEvents#info","name":"OutdatedCursor","message":"starting at seq %d"}}`, from+h.Base)
@@ -229,7 +256,7 @@ func (h *Host) serveV2(w http.ResponseWriter, r *http.Request) {
 	default:
 		from = asked - h.Base
 	}
-	h.serve(w, r, from, h.appendV2, notice)
+	h.serve(w, r, from, err == nil, h.appendV2, notice)
 }
 
 func (h *Host) appendV1(dst []byte, e *Event) []byte {
@@ -257,7 +284,7 @@ func (h *Host) appendV2(dst []byte, e *Event) []byte {
 }
 
 // serve sends events from a number on, until one of both sides ends it.
-func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, write func([]byte, *Event) []byte, notice []byte) {
+func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, replays bool, write func([]byte, *Event) []byte, notice []byte) {
 	conn, err := websocket.Accept(w, r, &websocket.AcceptOptions{CompressionMode: websocket.CompressionDisabled, Subprotocols: []string{"xrpc.v1.json"}})
 	if err != nil {
 		return
@@ -265,7 +292,10 @@ func (h *Host) serve(w http.ResponseWriter, r *http.Request, from int64, write f
 	defer func() { _ = conn.CloseNow() }()
 	ctx, cancel := context.WithCancel(r.Context())
 	defer cancel()
-	s := &sending{h: h, conn: conn, cancel: cancel, write: write, next: from, ahead: map[int64]bool{}, replay: h.Source.tip()}
+	s := &sending{h: h, conn: conn, cancel: cancel, write: write, next: from}
+	if replays && h.legacy() {
+		s.replay = h.Source.tip()
+	}
 	h.mu.Lock()
 	h.live[conn] = s
 	s.rng = rand.New(rand.NewPCG(h.rng.Uint64(), 2))

@@ -17,11 +17,9 @@ type sending struct {
 	cancel context.CancelFunc
 	write  func([]byte, *Event) []byte
 	next   int64 // number to send
-	replay int64 // below it are events that were there when it began
+	replay int64 // of a legacy host: below it are events that were there when it began; 0 when that is over
 	sent   []Event
-	count  int            // how many were sent
-	leap   int            // how many are sent before their turn
-	ahead  map[int64]bool // those
+	count  int // how many were sent
 	rng    *rand.Rand
 	buffer []byte
 	dead   atomic.Bool
@@ -35,24 +33,16 @@ const lately = 500
 func (s *sending) run(ctx context.Context) {
 	for ctx.Err() == nil {
 		f := s.faultsNow()
-		if f.JumpAhead > 0 && s.leap == 0 {
-			s.leap = 1 + s.rng.IntN(f.JumpAhead)
-		}
-		if f.JumpAhead > 0 && s.next < s.replay && s.replay-s.next < int64(2*s.leap) {
-			if s.jump(ctx, f) != nil {
-				return
-			}
-			s.replay = 0 // once
+		if s.meets(f) && s.leaveOut(ctx, f) != nil {
+			return
 		}
 		page := s.h.Source.read(s.next, s.page(f), func() bool { return ctx.Err() != nil || s.h.closing.Load() })
 		if page == nil {
 			return
 		}
-		for i := range page {
-			if s.ahead[page[i].Number] {
-				continue
-			}
-			if s.event(ctx, f, &page[i]) != nil {
+		for _, e := range page {
+			e = s.h.placed(e)
+			if s.event(ctx, f, &e) != nil {
 				return
 			}
 		}
@@ -60,13 +50,24 @@ func (s *sending) run(ctx context.Context) {
 	}
 }
 
-// page returns how many events to send next: not past the place of a jump.
+// page returns how many events to send next: one at a time near the place where
+// the replay meets what happens now.
 func (s *sending) page(f Faults) int {
 	const most = 200
-	if f.JumpAhead == 0 || s.next >= s.replay {
+	if f.JumpAhead == 0 || s.replay == 0 {
 		return most
 	}
-	return min(most, max(1, int(s.replay-s.next)-2*s.leap+1))
+	return int(min(most, max(1, s.replay-s.next-int64(f.JumpAhead))))
+}
+
+// meets reports that the replay of a legacy host is near what happens now, and
+// that something has happened since it began.
+func (s *sending) meets(f Faults) bool {
+	tip := s.h.Source.tip()
+	if s.next >= tip {
+		s.replay = 0
+	}
+	return f.JumpAhead > 0 && s.replay > 0 && tip > s.replay && tip-s.next <= int64(f.JumpAhead)
 }
 
 func (s *sending) faultsNow() Faults {
@@ -75,21 +76,19 @@ func (s *sending) faultsNow() Faults {
 	return s.h.faults
 }
 
-// jump sends the newest events before the rest of the replay, and not again in
-// their place, as a server does whose live tail overtakes its replay. What it has
-// sent to anyone before is not live.
-func (s *sending) jump(ctx context.Context, f Faults) error {
-	from := max(s.h.Source.tip()-int64(s.leap), s.h.sentUpTo(0)+1)
-	newest := s.h.Source.read(from, s.leap, func() bool { return true })
-	if len(newest) == 0 {
+// leaveOut goes on with the newest event, and drops for this connection what the
+// replay has not reached: the legacy server sends nothing that is older than what it
+// has sent.
+func (s *sending) leaveOut(ctx context.Context, f Faults) error {
+	s.replay = 0
+	newest := s.h.Source.read(s.h.Source.tip()-1, 1, func() bool { return true })
+	if len(newest) == 0 || newest[0].Number <= s.next {
 		return nil
 	}
 	s.h.happened(Jump)
-	for i := range newest {
-		if err := s.send(ctx, &newest[i]); err != nil {
-			return err
-		}
-		s.ahead[newest[i].Number] = true
+	s.next = newest[0].Number + 1
+	if err := s.send(ctx, &newest[0]); err != nil {
+		return err
 	}
 	if f.JumpCut > 0 && s.rng.Float64() < f.JumpCut {
 		s.h.happened(JumpCut)
@@ -164,13 +163,17 @@ func (s *sending) disturb(ctx context.Context, f Faults) error {
 }
 
 func (s *sending) send(ctx context.Context, e *Event) error {
-	s.h.sentUpTo(e.Number)
 	s.count++
 	s.buffer = s.write(s.buffer[:0], e)
 	return s.raw(ctx, s.buffer)
 }
 
+// patience is how long a real server waits for a reader that does not read.
+const patience = 5 * time.Second
+
 func (s *sending) raw(ctx context.Context, text []byte) error {
+	ctx, cancel := context.WithTimeout(ctx, patience)
+	defer cancel()
 	return s.conn.Write(ctx, websocket.MessageText, text)
 }
 

@@ -26,12 +26,14 @@ var faults = []*fault{
 	{"a silent socket", 6, host(ingesttest.Silent, func(f *ingesttest.Faults) { f.Silent = 1 })},
 	{"a dead socket", 6, host(ingesttest.Dead, func(f *ingesttest.Faults) { f.Dead = 1 })},
 	{"a cut connection", 16, host(ingesttest.Cut, func(f *ingesttest.Faults) { f.Cut = 1 })},
+	{"a cutover", 8, (*storm).cutover},
+	{"a crash of a host", 8, (*storm).crashHost},
 	{"a closed connection", 16, host(ingesttest.Close, func(f *ingesttest.Faults) { f.Close = 1 })},
 }
 
 // ambient are the faults that hosts make all the time, or that others bring about.
 var ambient = []string{
-	ingesttest.Again, ingesttest.Garbage, ingesttest.Slow, ingesttest.Strangers, ingesttest.Long, ingesttest.Jump, ingesttest.JumpCut, ingesttest.TooOld,
+	ingesttest.Again, ingesttest.Garbage, ingesttest.Slow, ingesttest.Strangers, ingesttest.Long, ingesttest.Jump, ingesttest.JumpCut, ingesttest.TooOld, ingesttest.Crashed,
 }
 
 // deck returns faults in an order that the seed draws.
@@ -118,6 +120,54 @@ func (s *storm) changeHost() {
 	s.until("it is with another host", func() bool { h := s.live(); return h != nil && h != from })
 	s.caughtUp()
 	from.Refuse(false)
+}
+
+// cutover makes the ingest reconnect to a legacy host, while much happens, until
+// that has left something out where its replay met what happened; once the
+// connection goes on there, and once it ends right behind.
+func (s *storm) cutover() {
+	for _, h := range s.hosts {
+		if !h.V1 || h.V2 || h.Numbers {
+			h.Refuse(true)
+		}
+	}
+	s.leftOut(ingesttest.Jump, 0)
+	s.leftOut(ingesttest.JumpCut, 1)
+	s.noise()
+	s.caughtUp()
+	for _, h := range s.hosts {
+		h.Refuse(false)
+	}
+}
+
+// leftOut breaks connections until a fault has happened once more.
+func (s *storm) leftOut(fault string, cut float64) {
+	f := s.plan.noise
+	f.JumpCut = cut
+	for _, h := range s.hosts {
+		h.Set(f)
+	}
+	for before := s.happened()[fault]; s.happened()[fault] == before; {
+		for _, h := range s.hosts {
+			h.Drop()
+		}
+		for range 50 {
+			s.mu.Lock()
+			s.make(2)
+			s.mu.Unlock()
+			time.Sleep(5 * time.Millisecond)
+		}
+	}
+}
+
+// crashHost lets a newer host forget what it had not written.
+func (s *storm) crashHost() {
+	for _, n := range s.rng.Perm(len(s.hosts)) {
+		if h := s.hosts[n]; h.V2 || h.Numbers {
+			h.Crash(1 + s.rng.Int64N(1000))
+			return
+		}
+	}
 }
 
 // gap lets the hosts forget events that nobody has read. Every other time the

@@ -157,7 +157,6 @@ func (s *storm) leftToMake() int {
 }
 
 // catchUp makes what is left while no host answers, and waits until it is stored.
-// The first host that answers sends the newest of it first, and breaks off there.
 func (s *storm) catchUp() (perSecond float64) {
 	s.caughtUp()
 	for _, h := range s.hosts {
@@ -165,12 +164,9 @@ func (s *storm) catchUp() (perSecond float64) {
 	}
 	s.mu.Lock()
 	n := s.left
-	newest := min(n/2, s.plan.noise.JumpAhead*5/4)
-	for s.left > newest {
-		s.make(min(1000, s.left-newest))
+	for s.left > 0 {
+		s.make(min(1000, s.left))
 	}
-	time.Sleep(min(3*time.Second, s.plan.calm)) // more than a connection rewinds, but in the small version
-	s.make(newest)
 	s.mu.Unlock()
 	for _, h := range s.hosts {
 		h.Refuse(false)
@@ -178,8 +174,8 @@ func (s *storm) catchUp() (perSecond float64) {
 	// So much in so little time of the source is no network's: a connection that
 	// broke again and again in it would have to begin before it each time.
 	s.plan.noise.Cut, s.plan.noise.Close = 0, 0
+	s.noise()
 	began := time.Now()
-	host(ingesttest.JumpCut, func(f *ingesttest.Faults) { f.JumpCut = 1 })(s)
 	s.caughtUp()
 	return float64(n) / time.Since(began).Seconds()
 }
