@@ -79,6 +79,7 @@ var checks = []struct {
 	{"last window", lastWindow},
 	{"exporter", exporterReady},
 	{"jetstream", jetstream},
+	{"source", source},
 	{"gaps", gaps},
 }
 

@@ -92,6 +92,13 @@ func (p *patient) ran(end time.Time, r runlog.Record) {
 	}
 }
 
+// followed is what the ingest holds as its position.
+func (p *patient) followed(position string) {
+	if err := p.client.Redis().HSet(p.t.Context(), "bluesky:{posts}:ingest", "position", position).Err(); err != nil {
+		p.t.Fatal(err)
+	}
+}
+
 func (p *patient) set(name, value string) {
 	if err := p.client.Redis().ConfigSet(p.t.Context(), name, value).Err(); err != nil {
 		p.t.Fatal(err)
@@ -106,7 +113,7 @@ func TestAHealthyPipelineIsWell(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if report.Err() != nil || len(report.Findings) != 15 {
+	if report.Err() != nil || len(report.Findings) != 16 {
 		t.Errorf("%d findings, %v", len(report.Findings), report.Err())
 	}
 	var text strings.Builder
@@ -151,6 +158,12 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 			p.config.Now = func() time.Time { return time.Now().Add(time.Hour) }
 		}},
 		{"the exporter is away", "exporter", doctor.Warning, "datawriter exporter", func(p *patient) { p.servers[1].Close() }},
+		{"a host gave numbers again", "source", doctor.Warning, "IngestHostWentBack", func(p *patient) {
+			p.followed(fmt.Sprintf(`{"time_us":%d,"seq":7,"host":"ws://a","wire":"v2","went_back":%d,"connection":3}`, time.Now().UnixMicro(), time.Now().UnixMicro()))
+		}},
+		{"a connection has not shown that it continues", "source", doctor.Warning, "a gap is recorded", func(p *patient) {
+			p.followed(fmt.Sprintf(`{"time_us":%d,"host":"ws://a","wire":"v1","doubt":3,"connection":3}`, time.Now().UnixMicro()))
+		}},
 		{"jetstream is away", "jetstream", doctor.Failure, "--host", func(p *patient) { p.host.Refuse(true) }},
 	} {
 		t.Run(c.name, func(t *testing.T) {

@@ -8,8 +8,10 @@ import (
 	"strings"
 	"time"
 
+	"datawriter/worker/event"
 	"datawriter/worker/ingest"
 	"datawriter/worker/prefect"
+	"datawriter/worker/stream"
 )
 
 func prefectReachable(ctx context.Context, l *looking) Finding {
@@ -83,12 +85,12 @@ func jetstream(ctx context.Context, l *looking) Finding {
 	}
 	var good, bad []string
 	for _, host := range l.Hosts {
-		wire, err := ingest.Probe(ctx, host)
+		server, err := ingest.Probe(ctx, host)
 		if err != nil {
 			bad = append(bad, err.Error())
 			continue
 		}
-		good = append(good, fmt.Sprintf("%s (%s)", host, wire))
+		good = append(good, fmt.Sprintf("%s (%s)", host, server))
 	}
 	const fix = "look whether this machine reaches the internet (DNS, firewall, proxy); give other hosts with --host; none: --host ''"
 	switch {
@@ -98,4 +100,37 @@ func jetstream(ctx context.Context, l *looking) Finding {
 		return warn(fmt.Sprintf("%s; not: %s", strings.Join(good, ", "), strings.Join(bad, "; ")), fix)
 	}
 	return ok("%s", strings.Join(good, ", "))
+}
+
+// source looks at what the streams follow.
+func source(ctx context.Context, l *looking) Finding {
+	if !l.reached || len(l.Hosts) == 0 {
+		return Finding{}
+	}
+	f, err := ingest.ReadFollowed(ctx, l.Redis.Intake(l.Redis.Name(event.Posts), 0))
+	switch {
+	case errors.Is(err, stream.ErrMisconfigured): // the drainer's user may not
+		return ok("this user may not see what is followed; that of the ingest may")
+	case err != nil:
+		return warn(err.Error(), "")
+	case f.Time.IsZero():
+		return ok("nothing was ingested yet")
+	}
+	says := fmt.Sprintf("%s by %s up to %s", f.Host, f.Wire, f.Time.Format(time.DateTime))
+	if f.Host == "" {
+		says = "no host's numbers, up to " + f.Time.Format(time.DateTime)
+	}
+	if f.Seq > 0 {
+		says += fmt.Sprintf(", number %d", f.Seq)
+	}
+	switch {
+	case f.Doubt:
+		return warn(says+"; what comes has not shown yet that it continues there", "wait: within a minute it has, or a gap is recorded")
+	case f.WentBack.IsZero():
+		return ok("%s", says)
+	case l.Now().Sub(f.WentBack) > 7*24*time.Hour:
+		return ok("%s; its numbers went back on %s", says, f.WentBack.Format(time.DateTime))
+	}
+	return warn(fmt.Sprintf("%s; its numbers went back at %s", says, f.WentBack.Format(time.DateTime)),
+		"that host was killed and gave numbers again; nothing is lost here. Runbook: IngestHostWentBack")
 }

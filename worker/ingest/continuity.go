@@ -100,7 +100,7 @@ func (c *continuity) numbersShown() {
 
 // broken reports that the proof has not come and will not come.
 func (c *continuity) broken(now time.Time, grace time.Duration) bool {
-	if !c.doubt || c.count == 0 {
+	if !c.doubt || c.count == 0 || c.asked.seq > 0 && !c.certain { // a number is shown, or refused, by what comes
 		return false
 	}
 	return c.certain && c.later > 0 || c.count >= graceEvents || now.Sub(c.first) >= grace

@@ -169,12 +169,13 @@ func (l *link) expected(s *subscription, e *event.Envelope) error {
 func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, now time.Time) (proves bool) {
 	lane := l.of.lanes[to]
 	connection, known := lane.seen.has(id)
+	early := s.early(e.TimeUS.Value, !l.legacy)
 	switch {
 	case known:
 		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
 		s.remembered()
 		return lane.proves(connection) && connection < l.number
-	case s.early(e.TimeUS.Value, !l.legacy):
+	case early:
 		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
 		return false
 	}
@@ -193,7 +194,7 @@ func (l *link) judge(s *subscription, e *event.Envelope, id identity, ours, prov
 		return nil
 	}
 	p := place{e.TimeUS.Value, e.Cursor.Value}
-	if s.stretch != live && (s.reached || proves) {
+	if ours && s.stretch != live && (s.reached || proves) {
 		l.continuity.delivered(p, proves, now)
 	}
 	if ours && !l.legacy {

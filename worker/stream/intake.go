@@ -100,6 +100,16 @@ func (i *Intake) Take(ctx context.Context, owner string, alive time.Duration) (s
 	}
 }
 
+// Position returns the position that the last batch gave, without taking part;
+// empty when there was none.
+func (i *Intake) Position(ctx context.Context) (string, error) {
+	position, err := i.redis.HGet(ctx, i.keys()[1], "position").Result()
+	if errors.Is(err, redis.Nil) {
+		return "", nil
+	}
+	return position, classifyIntake("read the position of "+i.name, err)
+}
+
 // IntakeBatch is one step of a feed.
 type IntakeBatch struct {
 	Events   [][]byte // to add, in order
