@@ -203,7 +203,6 @@ func (g *Ingester) wider(l *link) bool {
 // happened since then.
 func (g *Ingester) fromStart() cursor {
 	if g.began.IsZero() {
-		g.began = time.Now()
 		return cursor{}
 	}
 	return timeCursor(g.began.Add(-g.opts.HostMargin).UnixMicro())

@@ -123,9 +123,9 @@ func (l *link) take(s *subscription, e *event.Envelope) error {
 	if err := l.expected(s, e); err != nil {
 		return err
 	}
-	// One of another century says nothing about the clock of its host.
-	believed := e.TimeUS.Valid && e.TimeUS.Value <= now.Add(l.of.opts.HostMargin).UnixMicro()
-	believed = believed && (s.stretch == whole || to >= 0)
+	// One of another century says nothing about the clock of its host, and what was
+	// not asked for nothing about what was.
+	believed := e.TimeUS.Valid && to >= 0 && e.TimeUS.Value <= now.Add(l.of.opts.HostMargin).UnixMicro()
 	if s.stretch == live && believed {
 		if err := l.crossing.live(e.TimeUS.Value, now, max(l.low.TimeUS, l.asked.us)); err != nil {
 			return err

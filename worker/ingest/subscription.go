@@ -50,6 +50,9 @@ func (l *link) subscribe(ctx context.Context, of stretch, asked cursor) (*subscr
 		return nil, fmt.Errorf("%w: %w", errConnect, err)
 	}
 	s.conn = conn
+	if l.asked.text == "" {
+		l.of.began = s.since
+	}
 	l.of.metrics.connects.WithLabelValues(l.host).Inc()
 	l.of.opts.Log.Info("connected", zap.String("host", l.host), zap.String("wire", string(l.wire)), zap.String("cursor", asked.text))
 	return s, nil
