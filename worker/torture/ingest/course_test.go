@@ -96,7 +96,7 @@ func (c *course) note(format string, args ...any) {
 
 // start runs the ingest for all hosts.
 func (c *course) start() {
-	args := []string{"--wire", c.plan.wire, "--stall", "5s"}
+	args := []string{"--wire", c.plan.wire, "--stall", "20s"} // longer than a doubt lasts: it ends while the network is quiet
 	for _, g := range c.gates {
 		args = append(args, "--host", g.url())
 	}
