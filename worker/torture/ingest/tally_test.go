@@ -33,7 +33,7 @@ type tally struct {
 // newTally reads the stores of all servers.
 func (c *course) newTally() *tally {
 	c.t.Helper()
-	t := &tally{c: c, span: make(map[string]time.Time), all: make(map[string]bool), faults: make(map[string]int), unverified: c.unverifiedIdentities()}
+	t := &tally{c: c, span: make(map[string]time.Time), all: make(map[string]bool), faults: make(map[string]int)}
 	sent, _ := c.relay.sent()
 	kept := c.kinds()
 	for n, f := range c.relay.network.frames[:sent] {
@@ -49,6 +49,7 @@ func (c *course) newTally() *tally {
 		t.newest = append(t.newest, now)
 		t.stores = append(t.stores, c.had(g, maps.Clone(now)))
 	}
+	t.unverified = c.unverifiedIdentities() // by now
 	for key := range t.span {
 		if t.isExpected(key) {
 			t.expected++
@@ -221,17 +222,25 @@ func (t *tally) complain(format string, args ...any) {
 	}
 }
 
-// lagging is how far a server that was killed may be behind its relay: it takes in
-// again what it had not written.
-const lagging = 30 * time.Second
+// lagging is how far a server that was killed may be behind its relay on a busy
+// machine: it takes in again what it had not written.
+const lagging = time.Minute
 
 // covers reports whether an event lies within the bounds of a gap: by the number
 // or the time that a server gave it, or by when it was sent. One that no server has
-// kept may have been sent before the gap: its server lagged.
+// kept may have been sent before the gap, when its server lagged; and where the
+// bounds are by the clocks of two servers, the later may be the first.
 func (t *tally) covers(g toldGap, key string, sentAt time.Time) bool {
 	inside := func(at time.Time) bool { return !at.Before(g.After) && !at.After(g.Until) }
-	if inside(sentAt) || t.places(key) == "" && inside(sentAt.Add(min(lagging, max(0, g.After.Sub(sentAt))))) {
+	if inside(sentAt) {
 		return true
+	}
+	if t.places(key) == "" {
+		first, last := g.After, g.Until
+		if last.Before(first) {
+			first, last = last, first
+		}
+		return sentAt.After(first.Add(-lagging)) && sentAt.Before(last)
 	}
 	for n, s := range t.stores {
 		for _, h := range s[key] {
