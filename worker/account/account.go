@@ -34,6 +34,7 @@ type Loss struct {
 // Look is what one atomic look at a stream shows.
 type Look struct {
 	RunID   string // of the server
+	ReplID  string // of its data; empty where the server tells none
 	Evicted int64  // evicted_keys of the server
 	Exists  bool
 	Grouped bool   // it has our group
@@ -55,7 +56,8 @@ type Part struct {
 // State is the account of one stream, as the state file keeps it.
 type State struct {
 	Stream  string          `json:"stream"`
-	RunID   string          `json:"run_id"` // at the last look, like the next three
+	RunID   string          `json:"run_id"`        // at the last look, like the next four
+	ReplID  string          `json:"master_replid"` // empty in a state of the older program
 	Evicted int64           `json:"evicted_keys"`
 	Added   int64           `json:"entries_added"`
 	Open    int64           `json:"open"` // entries that were there and in no file
@@ -85,26 +87,34 @@ func (s *State) Begin(l Look, files Files) error {
 	if s.RunID == "" {
 		return s.open(l, files)
 	}
-	if l.RunID != s.RunID {
+	same := s.isServed(l)
+	if !same {
 		if err := s.restarted(files); err != nil {
 			return err
 		}
 	}
 	switch back := l.Added < s.Added; {
-	case back && l.RunID == s.RunID:
+	case back && same:
 		s.vanished(l)
 		return nil
 	case back:
 		return s.rolledBack(l, files)
-	case l.RunID != s.RunID:
+	case !same:
 		s.Shaken = true
 	}
 	if s.Gone != "" {
 		s.Added = l.Added // of the stream that took its place
 	}
 	s.Renewed = s.Renewed || !l.Grouped
-	s.RunID, s.Evicted = l.RunID, max(l.Evicted, s.Evicted)
+	s.RunID, s.ReplID, s.Evicted = l.RunID, l.ReplID, max(l.Evicted, s.Evicted)
 	return nil
+}
+
+// isServed reports whether the process and the data are those of the last look.
+// Other data under one process, which followed another server meanwhile, is as
+// good as another server.
+func (s *State) isServed(l Look) bool {
+	return l.RunID == s.RunID && (s.ReplID == "" || l.ReplID == s.ReplID)
 }
 
 // open begins the account: with a stream that others may have used before, or
@@ -183,7 +193,7 @@ func (s *State) rolledBack(l Look, files Files) error {
 func (s *State) End(l Look, published int64, files Files) error {
 	s.Newest = max(s.Newest, l.End)
 	s.Since += published
-	if l.Below || !l.Exists || l.RunID != s.RunID || l.Added < s.Added {
+	if l.Below || !l.Exists || !s.isServed(l) || l.Added < s.Added {
 		// Entries below the end may be in files or not, or Redis has just changed. What
 		// is filed and what is open stay those of one moment.
 		return nil
@@ -254,7 +264,7 @@ func (s *State) gone(l Look, filed int64) int64 {
 }
 
 func (s *State) remember(l Look, open int64) {
-	s.RunID, s.Evicted, s.Added, s.Open = l.RunID, l.Evicted, l.Added, open
+	s.RunID, s.ReplID, s.Evicted, s.Added, s.Open = l.RunID, l.ReplID, l.Evicted, l.Added, open
 }
 
 // lose books a loss, to be reported.

@@ -261,6 +261,38 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.state = account.State{}
 			s.window(50, 9)
 		},
+		"a state of the older program, which kept no replication ID": func(s *stream) {
+			s.window(50, 9)
+			s.state.ReplID, s.look.ReplID = "", "x"
+			s.window(50, 9)
+			s.window(50, 9)
+		},
+		"a replication ID that changes, as with the first replica": func(s *stream) {
+			s.look.ReplID = "x"
+			s.window(50, 9)
+			s.look.ReplID = "y"
+			s.window(50, 9)
+			s.window(50, 9)
+		},
+		"other data of the same process, when all of the first is in files": func(s *stream) {
+			s.look.ReplID = "x"
+			s.window(50, 0)
+			s.look = account.Look{RunID: "a", ReplID: "y", Exists: true, Grouped: true, Added: 30, Length: 30}
+			s.begin()
+			s.file(30)
+			s.close(30)
+			s.window(50, 9)
+		},
+		"a replication ID that changes within a drain": func(s *stream) {
+			s.look.ReplID = "x"
+			s.window(50, 0)
+			s.add(20)
+			s.begin()
+			s.file(20)
+			s.look.ReplID = "y"
+			s.close(20)
+			s.window(50, 9)
+		},
 		"a state that is lost, and then the group": func(s *stream) {
 			s.window(50, 9)
 			s.state = account.State{}
@@ -334,6 +366,15 @@ func TestWhatIsALoss(t *testing.T) {
 			s.add(500)
 			s.window(500, 0)
 		}, account.Loss{Class: account.Deleted, Count: 20}},
+		"other data of the same process, when some of the first is in no file": {func(s *stream) {
+			s.look.ReplID = "x"
+			s.window(50, 20)
+			s.look = account.Look{RunID: "a", ReplID: "y", Exists: true, Grouped: true, Added: 30, Length: 30}
+			s.begin()
+			s.file(30)
+			s.close(30)
+			s.window(50, 9)
+		}, account.Loss{Class: account.RolledBack, Count: 20}},
 		"a stream that was evicted": {func(s *stream) {
 			s.window(50, 20)
 			s.look = account.Look{RunID: "a", Evicted: 1}

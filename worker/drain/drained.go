@@ -79,7 +79,7 @@ func (a *attempt) mark(ctx context.Context) error {
 		}
 		spans = spans.Union(state.IsDrained()...)
 	}
-	marked, err := a.stream.Mark(ctx, a.server.RunID, spans...)
+	marked, err := a.stream.Mark(ctx, a.server.ID(), spans...)
 	if err != nil {
 		return err
 	}

@@ -38,18 +38,18 @@ func (a *attempt) settle(ctx context.Context) error {
 	if fault.NoSweep.Is() {
 		return nil
 	}
-	vanished, err := a.stream.SweepPending(ctx, a.server.RunID, a.window.StartMS(), a.window.EndMS())
+	vanished, err := a.stream.SweepPending(ctx, a.server.ID(), a.window.StartMS(), a.window.EndMS())
 	if err != nil {
 		return err
 	}
 	a.total.Vanished += int64(vanished)
 	// A window that holds no entries any more is not drained again, but a loss of
 	// power may have brought back what was pending of it.
-	if _, err := a.stream.SweepPending(ctx, a.server.RunID, 0, a.window.StartMS()); err != nil {
+	if _, err := a.stream.SweepPending(ctx, a.server.ID(), 0, a.window.StartMS()); err != nil {
 		return err
 	}
 	a.cfg.Faults.At(fault.Swept)
-	return a.stream.Realign(ctx, a.server.RunID, a.window.EndMS())
+	return a.stream.Realign(ctx, a.server.ID(), a.window.EndMS())
 }
 
 func (a *attempt) harden(ctx context.Context) error {
@@ -94,7 +94,7 @@ func (a *attempt) remove(ctx context.Context) error {
 
 func (a *attempt) deletePages(ctx context.Context) error {
 	return a.settling.Pages(deletePage, func(page []event.ID) error {
-		done, err := a.stream.Settle(ctx, a.server.RunID, page)
+		done, err := a.stream.Settle(ctx, a.server.ID(), page)
 		a.total.Settled += max(done.Acked, done.Deleted)
 		a.cfg.Faults.At(fault.Settled)
 		return err
@@ -119,7 +119,7 @@ func (a *attempt) trim(ctx context.Context) (bool, error) {
 			return nil
 		}
 		keep := after(page[len(page)-1])
-		n, ok, err := a.stream.Trim(ctx, a.server.RunID, a.window.StartMS(), a.window.EndMS(), left, keep)
+		n, ok, err := a.stream.Trim(ctx, a.server.ID(), a.window.StartMS(), a.window.EndMS(), left, keep)
 		if err != nil {
 			return err
 		}

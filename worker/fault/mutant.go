@@ -33,6 +33,7 @@ const (
 	SettlesRange   Mutant = "settles-range"    // everything below E is deleted, whatever it is
 	SettlesForAll  Mutant = "settles-for-all"  // other groups' needs do not count
 	SettlesAnyone  Mutant = "settles-anyone"   // settling does not look at run_id
+	GuardByRunID   Mutant = "guard-by-run-id"  // settling does not look at the replication ID
 	NoSweep        Mutant = "no-sweep"         // pending IDs of vanished entries stay pending
 )
 
@@ -41,6 +42,6 @@ func Mutants() []Mutant {
 	return []Mutant{
 		OtherLength, LocalClock, GroupAtEnd, NeedsMemory, NoFence, FenceGoesBack, NoLedger, LedgerByID, NoRejectLedger,
 		LateNumber, NoLeftovers, ReadsBeyond, NotDisturbed, NoContentSync, IgnoresIOError, RejectsLast, Replaces,
-		NoFolderSync, NoHarden, NoWatermark, NoProof, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, NoSweep,
+		NoFolderSync, NoHarden, NoWatermark, NoProof, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, GuardByRunID, NoSweep,
 	}
 }

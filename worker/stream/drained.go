@@ -31,7 +31,7 @@ end
 `
 
 // mark adds spans to those that were drained through a group.
-// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] most spans to keep,
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] most spans to keep,
 // ARGV[4..] spans as FROM-TO in milliseconds. Returns all spans, ascending, as
 // FROM-TO. It creates what is new before it deletes what that replaces; where
 // nothing changes it writes nothing. Milliseconds are exact in Lua's doubles.
@@ -81,11 +81,11 @@ return kept
 
 // Mark notes with the group that spans are drained, and returns all that are.
 // It can be repeated, works when Redis is out of memory, and keeps at most
-// window.MaxSpans spans: see window.Spans.Union. ErrRestarted when runID is not
-// the server's.
-func (s *Stream) Mark(ctx context.Context, runID string, spans ...window.Span) (window.Spans, error) {
+// window.MaxSpans spans: see window.Spans.Union. ErrRestarted when server
+// is not the Server.ID any more.
+func (s *Stream) Mark(ctx context.Context, server string, spans ...window.Span) (window.Spans, error) {
 	operation := "mark what is drained of " + s.name
-	args := []any{runID, s.group, window.MaxSpans}
+	args := []any{server, s.group, window.MaxSpans}
 	for _, x := range spans {
 		args = append(args, fmt.Sprintf("%d-%d", x.From, x.To))
 	}

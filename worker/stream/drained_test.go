@@ -26,7 +26,7 @@ func TestWhatIsDrainedStandsWithTheGroup(t *testing.T) {
 	mark := func(spans ...window.Span) {
 		t.Helper()
 		want = want.Union(spans...)
-		all, err := s.Mark(ctx, info.RunID, spans...)
+		all, err := s.Mark(ctx, info.ID(), spans...)
 		ok(t, err)
 		equal(t, fmt.Sprintf("the reply to %v", spans), all, want)
 		read, err := s.Drained(ctx)
@@ -60,7 +60,7 @@ func TestMarkingMergesLikeASetOfSpans(t *testing.T) {
 		from := random.Uint64N(1000)
 		x := window.Span{From: from, To: from + random.Uint64N(9)}
 		want = want.Union(x)
-		got, err := s.Mark(ctx, info.RunID, x)
+		got, err := s.Mark(ctx, info.ID(), x)
 		ok(t, err)
 		equal(t, "after "+fmt.Sprint(x), got, want)
 	}
@@ -78,14 +78,14 @@ func TestMarkingIsBoundedAndSurvives(t *testing.T) {
 		all = append(all, window.Span{From: 10 * i, To: 10*i + 5})
 	}
 	want := window.Spans{}.Union(all...)
-	got, err := s.Mark(ctx, info.RunID, all...)
+	got, err := s.Mark(ctx, info.ID(), all...)
 	ok(t, err)
 	equal(t, "the bounded set", got, want)
 	server.Restart() // with its append-only file
 	read, err := s.Drained(ctx)
 	ok(t, err)
 	equal(t, "after a restart", read, want)
-	if _, err := s.Mark(ctx, info.RunID, window.Span{To: 5}); !errors.Is(err, stream.ErrRestarted) {
+	if _, err := s.Mark(ctx, info.ID(), window.Span{To: 5}); !errors.Is(err, stream.ErrRestarted) {
 		t.Errorf("marking at another server than the one that was read: %v, want ErrRestarted", err)
 	}
 }

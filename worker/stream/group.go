@@ -90,7 +90,7 @@ func (s *Stream) Tail(ctx context.Context, page *Page, from, to event.ID, count 
 }
 
 // realign corrects the group's entries-read after a drain, on which lag depends.
-// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] E in milliseconds.
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] E in milliseconds.
 // Returns 1 when it changed it. Where nothing is left below E and the cursor
 // stands there, everything in the stream is unread.
 var realign = newScript(`#!lua flags=allow-oom
@@ -125,7 +125,7 @@ end
 // Realign makes the group's lag true again when everything below endMS has been
 // drained: entries that were read by range, or deleted by others, put it off.
 // Without it Trim falls back to deleting one by one, and people see a wrong lag.
-func (s *Stream) Realign(ctx context.Context, runID string, endMS uint64) error {
-	err := realign.Run(ctx, s.redis, []string{s.name}, runID, s.group, endMS).Err()
+func (s *Stream) Realign(ctx context.Context, server string, endMS uint64) error {
+	err := realign.Run(ctx, s.redis, []string{s.name}, server, s.group, endMS).Err()
 	return classify("realign the group of "+s.name, err)
 }

@@ -7,15 +7,16 @@ import (
 
 // look reads what an account needs at one instant.
 // KEYS[1] stream; ARGV[1] group, ARGV[2] E in milliseconds. Returns {run_id,
-// evicted_keys, exists, has the group, entries-added, length, holds entries below E},
+// master_replid, evicted_keys, exists, has the group, entries-added, length, holds entries below E},
 // flags as 0 or 1.
 var look = newScript(`#!lua flags=allow-oom
 local key = KEYS[1]
-local run = string.match(redis.call('INFO', 'server'), 'run_id:(%x+)')
+` + serving + `
+local run, repl = string.match(serving, '^(%x+) (%x*)$')
 local evicted = tonumber(string.match(redis.call('INFO', 'stats'), 'evicted_keys:(%d+)'))
 local of, info, grouped = {}, redis.pcall('XINFO', 'STREAM', key), 0
 if info.err then
-  if string.find(info.err, 'no such key', 1, true) then return {run, evicted, 0, 0, 0, 0, 0} end
+  if string.find(info.err, 'no such key', 1, true) then return {run, repl, evicted, 0, 0, 0, 0, 0} end
   return info
 end
 for i = 1, #info, 2 do of[info[i]] = info[i + 1] end
@@ -23,12 +24,13 @@ for _, g in ipairs(redis.call('XINFO', 'GROUPS', key)) do
   if g[2] == ARGV[1] then grouped = 1 end
 end
 local below = #redis.call('XRANGE', key, '-', '(' .. ARGV[2] .. '-0', 'COUNT', 1)
-return {run, evicted, 1, grouped, of['entries-added'], of['length'], below}
+return {run, repl, evicted, 1, grouped, of['entries-added'], of['length'], below}
 `)
 
 // Look is what the stream and its server show at one instant.
 type Look struct {
 	RunID   string
+	ReplID  string
 	Evicted int64 // evicted_keys
 	Exists  bool
 	Grouped bool // it has our group
@@ -41,14 +43,15 @@ type Look struct {
 // Look looks at the stream; one that does not exist has counted nothing.
 func (s *Stream) Look(ctx context.Context, endMS uint64) (Look, error) {
 	reply, err := look.Run(ctx, s.redis, []string{s.name}, s.group, endMS).Slice()
-	if err == nil && len(reply) != 7 {
-		err = fmt.Errorf("%w: %d values instead of 7", errReply, len(reply))
+	if err == nil && len(reply) != 8 {
+		err = fmt.Errorf("%w: %d values instead of 8", errReply, len(reply))
 	}
 	if err != nil {
 		return Look{}, classify("look at "+s.name, err)
 	}
 	number := func(i int) int64 { n, _ := reply[i].(int64); return n }
 	run, _ := reply[0].(string)
-	return Look{RunID: run, Evicted: number(1), Exists: number(2) == 1, Grouped: number(3) == 1,
-		Added: number(4), Length: number(5), End: endMS, Below: number(6) > 0}, nil
+	repl, _ := reply[1].(string)
+	return Look{RunID: run, ReplID: repl, Evicted: number(2), Exists: number(3) == 1, Grouped: number(4) == 1,
+		Added: number(5), Length: number(6), End: endMS, Below: number(7) > 0}, nil
 }

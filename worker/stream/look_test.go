@@ -14,10 +14,10 @@ func TestALookCountsWhatWasAddedAndWhatIsThere(t *testing.T) {
 		t.Helper()
 		l, err := s.Look(ctx, endMS)
 		ok(t, err)
-		if l.RunID == "" {
+		if l.RunID == "" || l.ReplID == "" {
 			t.Error("a look does not say which server it was")
 		}
-		l.RunID = ""
+		l.RunID, l.ReplID = "", ""
 		return l
 	}
 	equal(t, "no stream", look(99), stream.Look{End: 99})

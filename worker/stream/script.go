@@ -26,6 +26,7 @@ var scriptMutants = []struct {
 	{fault.NeedsMemory, " flags=allow-oom", ""},
 	{fault.GroupAtEnd, "ARGV[1], '0'", "ARGV[1], '$'"},
 	{fault.SettlesAnyone, "~= ARGV[1] then\n", "== 'nobody' then\n"},
+	{fault.GuardByRunID, "if serving ~= ARGV[1]", "if string.match(serving, '^%x+') ~= string.match(ARGV[1], '^%x+')"},
 	{fault.SettlesForAll, "of['name'] ~= group", "false"},
 	{fault.FenceGoesBack, "then return 0 end\nredis.call('XSETID'", "then end\nredis.call('XSETID'"},
 }

@@ -11,7 +11,8 @@ import (
 
 // Server is what INFO says of the server at one moment.
 type Server struct {
-	RunID        string
+	RunID        string // of the process
+	ReplID       string // of its data, as replication names it; empty where the server tells none
 	Version      string // as "redis 7.0.15" or "valkey 9.1.0"
 	UsedMemory   int64  // bytes
 	MaxMemory    int64  // bytes; 0 is no limit
@@ -22,6 +23,12 @@ type Server struct {
 	AOFEnabled   bool
 	UptimeInSecs int64
 }
+
+// ID names the process and the data that it serves. A process that follows
+// another server for a while, and then stands alone again, holds other entries
+// under the same IDs: it has another replication ID then. The replication ID also
+// changes where no entry does, with the first replica for example.
+func (s Server) ID() string { return s.RunID + " " + s.ReplID }
 
 // Server asks INFO. A server older than Redis 7.0 or Valkey 7.2 is
 // ErrMisconfigured: allow-oom scripts, entries-added and lag came with those.
@@ -42,6 +49,7 @@ func ParseServer(info string) (Server, error) {
 	}
 	s := Server{
 		RunID:        fields["run_id"],
+		ReplID:       fields["master_replid"],
 		Version:      "redis " + fields["redis_version"],
 		UsedMemory:   number("used_memory"),
 		MaxMemory:    number("maxmemory"),

@@ -7,20 +7,27 @@ import (
 	"datawriter/worker/event"
 )
 
-// restartedReply is what a settling script answers when another process serves
-// than the one that the attempt began with.
+// restartedReply is what a settling script answers when another process, or
+// other data, serves than what the attempt began with.
 const restartedReply = "DATAWRITER_RESTARTED"
 
+// serving sets serving to the Server.ID of who answers.
+const serving = `
+local info = redis.call('INFO', 'server', 'replication')
+local serving = string.match(info, 'run_id:(%x+)') .. ' ' .. (string.match(info, 'master_replid:(%x+)') or '')
+`
+
 // sameServer is the guard that begins every settling script: what was read from
-// another process may have been rolled back since. ARGV[1] is the run_id.
-const sameServer = `
-if string.match(redis.call('INFO', 'server'), 'run_id:(%x+)') ~= ARGV[1] then
+// another process may have been rolled back since, and data that came by
+// replication may have other entries under the same IDs. ARGV[1] is the Server.ID.
+const sameServer = serving + `
+if serving ~= ARGV[1] then
   return redis.error_reply('` + restartedReply + ` this is not the server that was read')
 end
 `
 
 // settle acks entries, and deletes those that no other group still needs.
-// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3..] IDs, ascending, at
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3..] IDs, ascending, at
 // most MaxPage. Returns {acked, deleted}.
 //
 // Another group still needs an entry that it has not been given, or that stands
@@ -67,13 +74,13 @@ type Settlement struct {
 // Settle acks the entries and deletes those that no other group still needs, in
 // one atomic step, also when Redis is out of memory. IDs must be ascending and
 // at most MaxPage; each must durably be a member of a published part. It can be
-// repeated. ErrRestarted when runID is not the server's.
-func (s *Stream) Settle(ctx context.Context, runID string, ids []event.ID) (Settlement, error) {
+// repeated. ErrRestarted when server is not the Server.ID any more.
+func (s *Stream) Settle(ctx context.Context, server string, ids []event.ID) (Settlement, error) {
 	if len(ids) == 0 {
 		return Settlement{}, nil
 	}
 	args := make([]any, 0, len(ids)+2)
-	args = append(args, runID, s.group)
+	args = append(args, server, s.group)
 	for _, id := range ids {
 		args = append(args, id.String())
 	}
@@ -111,7 +118,7 @@ func (s *Stream) Ack(ctx context.Context, ids []event.ID) (int64, error) {
 
 // trim deletes everything up to an ID in one step, which is far cheaper than
 // XDEL, if and only if that is exactly the set of entries that may be deleted.
-// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] S and ARGV[4] E in
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] S and ARGV[4] E in
 // milliseconds, ARGV[5] number of entries in [S,E) that may go, ARGV[6] the
 // first ID to keep. Returns the number of deleted entries, or -1 when the
 // condition does not hold.
@@ -138,9 +145,9 @@ return redis.call('XTRIM', key, 'MINID', '=', ARGV[6])
 // entries in [startMS, endMS), none before, and no other group reads it; ok is
 // false, and nothing is deleted, when one of these does not hold. All n must
 // durably be members of published parts. It returns how many it deleted.
-func (s *Stream) Trim(ctx context.Context, runID string, startMS, endMS uint64, n int, keep event.ID) (deleted int, ok bool, err error) {
+func (s *Stream) Trim(ctx context.Context, server string, startMS, endMS uint64, n int, keep event.ID) (deleted int, ok bool, err error) {
 	deleted, err = trim.Run(ctx, s.redis, []string{s.name},
-		runID, s.group, startMS, endMS, n, keep.String()).Int()
+		server, s.group, startMS, endMS, n, keep.String()).Int()
 	if err != nil {
 		return 0, false, classify("trim "+s.name, err)
 	}
@@ -148,7 +155,7 @@ func (s *Stream) Trim(ctx context.Context, runID string, startMS, endMS uint64, 
 }
 
 // sweep acks what is pending below E although its entry is gone.
-// KEYS[1] stream; ARGV[1] run_id, ARGV[2] group, ARGV[3] S and ARGV[4] E in
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] S and ARGV[4] E in
 // milliseconds, ARGV[5] most to touch. Returns the number of such IDs.
 var sweep = newScript(`#!lua flags=allow-oom
 ` + sameServer + `
@@ -165,10 +172,10 @@ return #gone
 // endMS) and is not there any more, and returns how many those were. Of the window
 // that is being drained each is an entry that this archive claimed and could not
 // keep: somebody else deleted it.
-func (s *Stream) SweepPending(ctx context.Context, runID string, startMS, endMS uint64) (int, error) {
+func (s *Stream) SweepPending(ctx context.Context, server string, startMS, endMS uint64) (int, error) {
 	total := 0
 	for startMS < endMS { // Redis refuses the empty range before the first millisecond
-		n, err := sweep.Run(ctx, s.redis, []string{s.name}, runID, s.group, startMS, endMS, MaxPage).Int()
+		n, err := sweep.Run(ctx, s.redis, []string{s.name}, server, s.group, startMS, endMS, MaxPage).Int()
 		if err != nil {
 			return total, classify("sweep the pending list of "+s.name, err)
 		}
@@ -180,13 +187,13 @@ func (s *Stream) SweepPending(ctx context.Context, runID string, startMS, endMS 
 	return total, nil
 }
 
-// CheckSame returns ErrRestarted unless the server is the one of runID.
-func (c *Client) CheckSame(ctx context.Context, runID string) error {
+// CheckSame returns ErrRestarted unless the server is the one of that ID.
+func (c *Client) CheckSame(ctx context.Context, id string) error {
 	server, err := c.Server(ctx)
 	if err != nil {
 		return err
 	}
-	if server.RunID != runID {
+	if server.ID() != id {
 		return fmt.Errorf("compare the server: %w", ErrRestarted)
 	}
 	return nil

@@ -17,6 +17,7 @@ import (
 	"datawriter/worker/event"
 	"datawriter/worker/part"
 	"datawriter/worker/sink"
+	"datawriter/worker/window"
 )
 
 // file is one published file as a reader saw it first.
@@ -121,6 +122,21 @@ func (r *reader) withdrawn(path string) bool {
 }
 
 func isRejects(path string) bool { return strings.Contains(path, "/_rejected/") }
+
+// losePart takes the first part of a kind's window out of the archive, as a
+// restored backup or a person does.
+func (w *world) losePart(k event.Kind, win window.Window) {
+	w.inspect("before a part was lost")
+	w.reader.mu.Lock()
+	w.reader.forget(w.partPath(k, win))
+	w.reader.mu.Unlock()
+	w.lostParts++
+	w.excuse("a part lost")
+}
+
+func (w *world) partPath(k event.Kind, win window.Window) string {
+	return filepath.Join(w.data, sink.Plain.Path(sink.Name{Window: win, Kind: k}))
+}
 
 // forget removes a file as a loss of power does.
 func (r *reader) forget(path string) {

@@ -38,6 +38,9 @@ var hunters = map[fault.Mutant]string{
 	fault.SettlesRange:   "an older window waits",
 	fault.SettlesForAll:  "shared/listed#1=kill/rerun",
 	fault.SettlesAnyone:  "part.hardened#1=stop/redis rolled back under it",
+	fault.NoWatermark:    "a part that was lost",
+	fault.NoProof:        "a part that was lost",
+	fault.GuardByRunID:   "redis follows another server",
 	fault.NoSweep:        "claimed entries are deleted",
 }
 

@@ -3,6 +3,7 @@ package torture
 import (
 	"context"
 	"fmt"
+	"os"
 	"path/filepath"
 	"slices"
 	"strings"
@@ -190,6 +191,13 @@ var specials = []trial{
 		s.finish(nil)
 		s.verified()
 	}},
+	{"a part that was lost is not replaced by an empty one", func(w *world) { w.lostPart(func(*scene) {}) }},
+	{"a part that was lost is not replaced, although Redis began again", func(w *world) {
+		w.lostPart(func(s *scene) { s.redis.do("FLUSHALL") })
+	}},
+	{"a part that was lost is not replaced, although the state is gone", func(w *world) {
+		w.lostPart(func(s *scene) { removeAll(s.state) })
+	}},
 	{"a reader that dies takes a page of the group", func(w *world) {
 		s := w.scene()
 		s.add(s.producer.spread(event.Likes, s.win, 0, manyLikes)...)
@@ -221,6 +229,31 @@ var specials = []trial{
 		s.drain(exitDrained, s.win.Next())
 		s.check(s.win.Next().Next())
 	}},
+}
+
+// lostPart loses a part between two others, and perhaps more. No run puts
+// another in its place; every run says so, and drains what is younger.
+func (w *world) lostPart(more func(*scene)) {
+	s := w.scene().lossy()
+	s.produce()
+	s.drain(exitDrained, s.win)
+	s.drain(exitDrained, s.win.Next())
+	s.losePart(event.Posts, s.win)
+	more(s)
+	younger := s.win.Next().Next()
+	for range 2 {
+		s.drain(exitIntegrity, s.win)
+		s.drain(exitIntegrity, younger)
+		younger = younger.Next()
+	}
+	for _, k := range event.Kinds() {
+		if _, err := os.Stat(s.partPath(k, s.win)); (err == nil) != (k != event.Posts) {
+			fail("the part of %s of the window: %w", k, err)
+		}
+		if _, err := os.Stat(s.partPath(k, younger.Previous())); err != nil {
+			fail("a younger window was not drained: %w", err)
+		}
+	}
 }
 
 // allSpecials returns the special cases, with those under a run.

@@ -3,6 +3,7 @@ package torture
 import (
 	"fmt"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/redis/go-redis/v9"
@@ -70,6 +71,7 @@ var under = []struct {
 		}
 	}},
 	{"the group is destroyed", false, func(s *scene, _ *process) { s.destroyGroups() }},
+	{"redis follows another server, and returns with its entries", false, (*scene).followAndReturn},
 	{"somebody trims", false, func(s *scene, _ *process) {
 		s.inspect("before a foreign trim")
 		for _, k := range event.Kinds() {
@@ -122,6 +124,32 @@ func (s *scene) takeOver(alive bool) {
 	s.promote(alive)
 	atLeast("entries that the failover lost", s.excuse("failover"), 3)
 	s.add(s.renewed(event.Posts)...)
+	s.lossy()
+}
+
+// followAndReturn gives the process the data of another server, which has other
+// entries under the same IDs.
+func (s *scene) followAndReturn(*process) {
+	s.inspect("before redis followed another server")
+	own, other := s.redis, s.startServer("other", freePort())
+	s.redis = other
+	for _, k := range event.Kinds() { // the group too, so that nothing but the guard can tell
+		other.do("XGROUP", "CREATE", s.stream(k), group, "0", "MKSTREAM")
+	}
+	s.produce()
+	s.redis = own
+	starts := own.starts
+	own.do("REPLICAOF", "127.0.0.1", other.port)
+	s.await("redis following", func() bool {
+		info, _ := own.c.Info(s.ctx(), "replication").Result()
+		return strings.Contains(info, "master_link_status:up")
+	})
+	own.do("REPLICAOF", "NO", "ONE")
+	other.stop()
+	s.excuse("other data")
+	if own.starts != starts {
+		fail("the process is another one")
+	}
 	s.lossy()
 }
 

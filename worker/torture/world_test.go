@@ -39,6 +39,7 @@ type world struct {
 	others    map[string]bool // consumer groups beside ours
 	excused   int             // entries that Redis has lost by itself
 	wiped     bool            // a stream was deleted or evicted
+	lostParts int             // parts that the rig has taken out of the archive
 	skipped   int             // of those, the ones that only the producer's numbers can prove
 
 	mu      sync.Mutex
