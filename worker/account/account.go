@@ -74,6 +74,7 @@ type State struct {
 	Pending []Loss          `json:"pending"`         // not reported yet
 	Numbers Sequence        `json:"numbers"`         // of the producer, where it gives any
 	Drained *Drained        `json:"drained"`         // nil until the record begins
+	Recount bool            `json:"recount"`         // parts went missing or came back: what differs says nothing of Redis
 }
 
 // Files returns what all published files of the stream's kind say. It is called
@@ -199,7 +200,7 @@ func (s *State) End(l Look, published int64, files Files) error {
 		return nil
 	}
 	filed := s.Filed + s.Since
-	if s.missing(l, filed) != 0 || s.Gone != "" || s.Numbers.gap() {
+	if s.Recount || s.missing(l, filed) != 0 || s.Gone != "" || s.Numbers.gap() {
 		parts, err := files()
 		if err != nil {
 			return err
@@ -208,6 +209,9 @@ func (s *State) End(l Look, published int64, files Files) error {
 		if s.Newest = max(s.Newest, newest(parts)); s.Newest > l.End {
 			return nil // what was there may be in files, and what is numbered in between still there
 		}
+	}
+	if s.Recount {
+		s.Numbers.close() // what is missing may have been in the parts
 	}
 	skipped, err := s.Numbers.judge(files)
 	if err != nil {
@@ -232,6 +236,7 @@ func (s *State) balance(l Look, filed int64) {
 	switch {
 	case s.Gone != "":
 		s.loseGone(l, filed)
+	case s.Recount:
 	case missing > s.Undone:
 		s.lose(Trimmed, missing-s.Undone)
 	case missing < 0 && s.Renewed && !s.Shaken: // it was deleted, and has counted beyond the last look since
@@ -244,7 +249,7 @@ func (s *State) balance(l Look, filed int64) {
 		}
 	}
 	s.Base += missing
-	s.Filed, s.Since, s.Shaken, s.Renewed, s.Undone = filed, 0, false, false, 0
+	s.Filed, s.Since, s.Shaken, s.Renewed, s.Undone, s.Recount = filed, 0, false, false, 0, false
 }
 
 // loseGone books what went with a stream that was gone. An eviction is a loss also

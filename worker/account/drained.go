@@ -1,6 +1,10 @@
 package account
 
-import "datawriter/worker/window"
+import (
+	"slices"
+
+	"datawriter/worker/window"
+)
 
 // Drained is which times of a kind this archive has drained: no entry of them
 // is to be expected in Redis, so a part that is missing there was lost and is no
@@ -14,6 +18,10 @@ type Drained struct {
 	Assumed uint64 `json:"assumed"`
 	// Proven is what was marked after its part was published durably.
 	Proven window.Spans `json:"proven"`
+	// Missing is what was drained and has no part any more, as runs have found it.
+	// Whoever looks for it again finds out whether a part came back, or the hole was
+	// accepted.
+	Missing window.Spans `json:"missing"`
 }
 
 // BeginDrained starts the record, unless there is one. newest returns the end of the
@@ -37,6 +45,26 @@ func (s *State) Mark(spans ...window.Span) {
 		s.Drained = &Drained{}
 	}
 	s.Drained.Proven = s.Drained.Proven.Union(spans...)
+}
+
+// Miss sets what was drained and has no part any more. Where that differs from
+// before, files came or went by other hands, so that the next balance counts them
+// again and takes what differs for no loss of Redis.
+func (s *State) Miss(missing window.Spans) {
+	if s.Drained == nil {
+		s.Drained = &Drained{}
+	}
+	if !slices.Equal(s.Drained.Missing, missing) {
+		s.Drained.Missing, s.Recount = missing, true
+	}
+}
+
+// MissingParts returns what Miss has set.
+func (s *State) MissingParts() window.Spans {
+	if s.Drained == nil {
+		return nil
+	}
+	return s.Drained.Missing
 }
 
 // MayBeDrained returns all times of which the account cannot say that they were

@@ -98,6 +98,13 @@ func (q *Sequence) judge(files Files) (missing int64, err error) {
 	return missing, nil
 }
 
+// close takes every gap so far for none.
+func (q *Sequence) close() {
+	if last := len(q.Seen) - 1; last > 0 {
+		q.Seen = []Range{{q.Seen[0].From, q.Seen[last].To}}
+	}
+}
+
 // gap reports whether numbers are missing that should have come by now.
 func (q *Sequence) gap() bool { return len(q.Seen) > 1 && q.Seen[1].From <= q.High }
 

@@ -52,6 +52,7 @@ type Drainer struct {
 	// What the plan of a run says, before its first window.
 	gaps           Gaps
 	misdatedBefore time.Time // a window that starts before it has entries of a wrong clock
+	missing        missingParts
 }
 
 // New returns a Drainer. It owns none of its dependencies.
@@ -149,8 +150,19 @@ func (d *Drainer) now(ctx context.Context) (time.Time, error) {
 	return d.source.Now(ctx)
 }
 
-// drainAll drains windows in order.
-func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) (records []runlog.Record, err error) {
+// drainAll drains windows in order, and reports what of older ones is missing,
+// unless a retry may first bring more.
+func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) ([]runlog.Record, error) {
+	records, err := d.drainEach(ctx, windows)
+	if class := Classify(err); class == None || class == Integrity {
+		err = errors.Join(err, d.reportMissing(ctx))
+	}
+	return records, err
+}
+
+// drainEach drains windows in order. Parts that it finds missing are left to
+// reportMissing.
+func (d *Drainer) drainEach(ctx context.Context, windows []window.Window) (records []runlog.Record, err error) {
 	lanes := d.start(ctx, windows)
 	for _, w := range windows {
 		outcomes, begun := lanes.next()
@@ -162,7 +174,9 @@ func (d *Drainer) drainAll(ctx context.Context, windows []window.Window) (record
 		}
 		record, failed, told := d.conclude(ctx, w, outcomes)
 		records = append(records, record)
-		err = errors.Join(err, failed, told)
+		if err = errors.Join(err, told); !onlyMissing(outcomes) {
+			err = errors.Join(err, failed)
+		}
 		if halts(failed) {
 			lanes.stop(failed)
 		}

@@ -124,12 +124,25 @@ func (a *attempt) checkFirst(ctx context.Context, out *output) error {
 	if err != nil {
 		return err
 	}
-	if out.rows.count+out.rejects.count > 0 {
-		a.missing = a.missing || known.proven.Overlaps(a.window.Span())
-		return nil // should another run have drained it meanwhile, the name is taken
+	entries, of := out.rows.count+out.rejects.count > 0, known.maybe
+	if entries { // an archive of the older program may never have drained this window
+		of = known.proven
 	}
-	if !known.maybe.Overlaps(a.window.Span()) {
+	if !of.Overlaps(a.window.Span()) {
 		return nil
+	}
+	accepted, err := a.isAccepted(ctx, a.kind, a.window)
+	switch {
+	case err != nil:
+		return err
+	case entries:
+		if accepted {
+			return nil
+		}
+		a.cameBack = true // unless another run has drained it meanwhile: then the name is taken
+		return a.miss(a.kind, a.window)
+	case accepted:
+		return errHole
 	}
 	names, err := sink.Published(ctx, a.sink, a.cfg.Layout, a.name(0, false))
 	if err != nil {
@@ -138,10 +151,15 @@ func (a *attempt) checkFirst(ctx context.Context, out *output) error {
 	if len(names) != len(a.published.names) {
 		return sink.ErrExists // another run drained it since the listing
 	}
-	return a.errMissing()
+	if err := a.miss(a.kind, a.window); err != nil {
+		return err
+	}
+	return missingError{a.folder(), map[event.Kind]window.Spans{a.kind: {a.window.Span()}}, a.cfg.Length}
 }
 
-// errMissing names what is missing and the ways out.
-func (a *attempt) errMissing() error {
-	return fmt.Errorf("%w: %s %s", ErrPartMissing, a.kind, a.window)
+// errCameBack reports a part that was missing until this attempt published what
+// Redis still had of it.
+func (a *attempt) errCameBack() error {
+	return fmt.Errorf("%w in %s: %s; what redis still had of it is published as %s, and what else the part held is in no file",
+		ErrPartMissing, a.folder(), a.window, a.cfg.Layout.Path(a.name(0, false)))
 }

@@ -3,9 +3,12 @@ package drain_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
+	"time"
 
 	"datawriter/worker/account"
 	"datawriter/worker/drain"
@@ -44,7 +47,7 @@ func (r *rig) forgetGroup() {
 	}
 }
 
-func (r *rig) forgetState() { r.remove(filepath.Join(filepath.Dir(r.data), "state")) }
+func (r *rig) forgetState() { r.remove(r.state()) }
 
 func TestALostPartNeverBecomesAWindowWithoutEntries(t *testing.T) {
 	older, between, newer := win, win.Next(), win.Next().Next()
@@ -144,5 +147,200 @@ func TestAWindowThatWasNeverDrainedNeedsNoProof(t *testing.T) {
 			}
 			r.drain(win)
 		})
+	}
+}
+
+// lost drains three windows and loses the likes of the one between.
+func lostBetween(t *testing.T) *rig {
+	t.Helper()
+	r := newRecordedRig(t)
+	for _, w := range []window.Window{win.Previous(), win, win.Next()} {
+		r.addAt(w.StartMS(), w.StartMS()+1)
+		r.drain(w)
+	}
+	r.part = must(os.ReadFile(r.path(win, 0)))
+	r.remove(r.path(win, 0))
+	return r
+}
+
+func around(w window.Window) window.Range { return window.Range{From: w.Start, To: w.End()} }
+
+func (r *rig) accept(in window.Range, kinds ...event.Kind) ([]drain.Acceptance, error) {
+	r.Helper()
+	if len(kinds) == 0 {
+		kinds = event.Kinds()
+	}
+	return r.drainer().AcceptHoles(context.Background(), in, kinds, "a person", "no copy", false)
+}
+
+func TestAnAcceptedHoleIsPassedOver(t *testing.T) {
+	r := lostBetween(t)
+	next := win.Next().Next()
+	if _, err := r.drainer().Run(context.Background(), next); !errors.Is(err, drain.ErrPartMissing) {
+		t.Fatalf("got %v, want ErrPartMissing", err)
+	}
+	for n, already := range []bool{false, true} { // it can be repeated
+		holes, err := r.accept(around(win))
+		if err != nil || len(holes) != 1 || holes[0].Already != already || holes[0].Kind != event.Likes {
+			t.Fatalf("time %d: %+v, %v", n+1, holes, err)
+		}
+	}
+	hole, err := sink.ReadHole(context.Background(), must(sink.OpenURL(r.data, nil)), sink.Plain, win, event.Likes)
+	if err != nil || hole.By != "a person" || hole.Reason != "no copy" || hole.At.IsZero() {
+		t.Errorf("the hole says %+v, %v", hole, err)
+	}
+	r.drain(next.Next())
+	r.drain(win) // by its name
+	if _, err := os.Stat(r.path(win, 0)); err == nil {
+		t.Error("a part was published for the hole")
+	}
+	if state := must(r.cfg.Book.Read("likes", "")); len(state.MissingParts()) > 0 || len(state.Pending) > 0 {
+		t.Errorf("the account still misses %v, and tells of losses: %v", state.MissingParts(), state.Pending)
+	}
+}
+
+func TestWhatIsNoHoleIsNotAccepted(t *testing.T) {
+	r := lostBetween(t)
+	later := win.Next().Next().Next()
+	for name, of := range map[string]struct {
+		in    window.Range
+		kinds []event.Kind
+	}{
+		"a window with all its parts":             {around(win.Next()), nil},
+		"a kind that has its part":                {around(win), []event.Kind{event.Posts}},
+		"a window that was never drained":         {around(later), nil},
+		"a window long before the archive":        {around(must(window.Parse("2020-01-01T00:00:00Z/5m"))), nil},
+		"a kind that the archive does not keep":   {around(win), []event.Kind{event.Identity}},
+		"a stretch that ends in windows to come":  {window.Range{From: win.Start, To: later.End()}, nil},
+		"a range that is none of whole windows":   {window.Range{From: win.Start.Add(time.Minute), To: win.End()}, nil},
+		"a range that ends in the middle of one":  {window.Range{From: win.Start, To: win.End().Add(time.Minute)}, nil},
+		"a stretch that begins before everything": {window.Range{From: win.Start.Add(-time.Hour), To: win.End()}, nil},
+	} {
+		if _, err := r.accept(of.in, of.kinds...); !errors.Is(err, drain.ErrNoHole) || drain.Classify(err) != drain.Configuration {
+			t.Errorf("%s: %v, want ErrNoHole", name, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(r.data, "_holes")); err == nil {
+		t.Error("something was written")
+	}
+	holes, err := r.drainer().AcceptHoles(context.Background(), around(win), event.Kinds(), "a person", "no copy", true)
+	if _, there := os.Stat(filepath.Join(r.data, "_holes")); err != nil || len(holes) != 1 || there == nil {
+		t.Errorf("a dry run: %v, %v; something was written: %t", holes, err, there == nil)
+	}
+}
+
+func TestAPartThatComesBackIsAPartAgain(t *testing.T) {
+	for name, accepted := range map[string]bool{"before the hole was accepted": false, "after the hole was accepted": true} {
+		t.Run(name, func(t *testing.T) {
+			r := lostBetween(t)
+			if _, err := r.drainer().Run(context.Background(), win.Next()); !errors.Is(err, drain.ErrPartMissing) {
+				t.Fatalf("got %v, want ErrPartMissing", err)
+			}
+			if accepted {
+				must(r.accept(around(win)))
+				r.drain(win.Next())
+			}
+			if err := os.WriteFile(r.path(win, 0), r.part, 0o644); err != nil {
+				t.Fatal(err)
+			}
+			younger := win.Next()
+			for range 3 {
+				younger = younger.Next()
+				r.addAt(younger.StartMS())
+				r.drain(younger)
+			}
+			if state := must(r.cfg.Book.Read("likes", "")); len(state.Lost) > 0 {
+				t.Errorf("losses of redis are told: %v", state.Lost)
+			}
+			if _, err := r.accept(around(win)); accepted != (err == nil) && !errors.Is(err, drain.ErrNoHole) {
+				t.Errorf("accepting it now: %v", err)
+			}
+		})
+	}
+}
+
+func TestWhatWentWithAPartIsNoLossOfRedis(t *testing.T) {
+	for name, restore := range map[string]func(r *rig, backup string){
+		"the archive was restored from a backup, and its state with it": func(r *rig, backup string) {
+			r.remove(r.data, r.state())
+			r.copy(filepath.Join(backup, "data"), r.data)
+			r.copy(filepath.Join(backup, "state"), r.state())
+		},
+		"the archive was restored, and the state is of today": func(r *rig, backup string) {
+			r.remove(r.data)
+			r.copy(filepath.Join(backup, "data"), r.data)
+		},
+		"the archive was restored, and the state is lost": func(r *rig, backup string) {
+			r.remove(r.data, r.state())
+			r.copy(filepath.Join(backup, "data"), r.data)
+		},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, backup := newRecordedRig(t), t.TempDir()
+			number := 0
+			add := func(w window.Window) { // numbered, as a producer may
+				for i := range uint64(5) {
+					number++
+					r.addRaw(event.ID{MS: w.StartMS() + i}, "event", string(like(w.StartMS()+i)), account.Field, fmt.Sprint(number))
+				}
+				r.addAt(w.StartMS() + 9)
+			}
+			add(win)
+			r.drain(win)
+			r.copy(r.data, filepath.Join(backup, "data"))
+			r.copy(r.state(), filepath.Join(backup, "state"))
+			add(win.Next())
+			r.drain(win.Next())
+			restore(r, backup)
+			younger := win.Next()
+			for range 4 {
+				younger = younger.Next()
+				add(younger)
+				_, err := r.drainer().Run(context.Background(), younger)
+				if !errors.Is(err, drain.ErrPartMissing) || errors.Is(err, drain.ErrLost) {
+					t.Fatalf("got %v, want ErrPartMissing and no loss of redis", err)
+				}
+				if !strings.Contains(err.Error(), win.Next().String()) || !strings.Contains(err.Error(), r.data) || !strings.Contains(err.Error(), "accept-hole") {
+					t.Errorf("the error names no window, no folder or no way out: %v", err)
+				}
+			}
+		})
+	}
+}
+
+func (r *rig) state() string { return filepath.Join(filepath.Dir(r.data), "state") }
+
+func (r *rig) copy(from, to string) {
+	r.Helper()
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		r.Fatal(err)
+	}
+}
+
+func TestWindowsInARowAreOneSentence(t *testing.T) {
+	r := newRecordedRig(t)
+	w := win
+	for range 10 {
+		r.drain(w)
+		w = w.Next()
+	}
+	for i, at := 0, win; i < 10; i, at = i+1, at.Next() {
+		if i == 0 || i == 9 || i == 5 {
+			continue
+		}
+		for _, kind := range []event.Kind{event.Likes, event.Posts} {
+			r.remove(filepath.Join(r.data, sink.Plain.Path(sink.Name{Window: at, Kind: kind})))
+		}
+	}
+	records, err := r.drainer().Run(context.Background(), w)
+	if err == nil || len(records) != 1 {
+		t.Fatalf("%d windows were tried, want only the one that was asked for: %v", len(records), err)
+	}
+	want := "posts, likes: 2026-11-23T10:10:00Z/2026-11-23T10:30:00Z (4 windows), 2026-11-23T10:35:00Z/2026-11-23T10:50:00Z (3 windows)"
+	if !strings.Contains(err.Error(), want) || strings.Count(err.Error(), "10:10:00Z") != 2 { // and once in the example
+		t.Errorf("the error is %v, want in it %q", err, want)
+	}
+	if records[0].Error != "" {
+		t.Errorf("the window that was asked for says %q", records[0].Error)
 	}
 }

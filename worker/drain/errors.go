@@ -19,11 +19,16 @@ var (
 	// ErrPartMissing: a window was drained before, and its part is not there any
 	// more. Nothing is published in its place.
 	ErrPartMissing = errors.New("a window was drained before, and its part is missing")
+	// ErrNoHole: what was to be accepted as a hole is none.
+	ErrNoHole = errors.New("there is no hole to accept")
 	// ErrNotClosed: by Redis's clock the window has not ended.
 	ErrNotClosed = errors.New("the window is not closed yet")
 	// ErrStopped: a signal asked the run to end.
 	ErrStopped = errors.New("stopped by a signal")
 )
+
+// errHole: the window is an accepted hole, and Redis has nothing of it.
+var errHole = errors.New("an accepted hole")
 
 // Class groups the errors of a drain by what to do about them. The names stand
 // in the run log.
@@ -46,7 +51,7 @@ var classes = []struct {
 	errors []error
 }{
 	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing}},
-	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive}},
+	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},
 }

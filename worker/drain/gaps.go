@@ -85,15 +85,21 @@ func (d *Drainer) findGaps(ctx context.Context, end window.Window, waiting map[w
 	if err != nil || len(seen.hours) == 0 {
 		return found, err // a new archive begins with the window that was asked for
 	}
+	missing := make(map[event.Kind][]window.Window)
 	for hour := seen.hours[0]; hour.Before(end.Start); hour = hour.Add(time.Hour) {
 		if seen.isWhole(hour) {
 			continue
 		}
 		next := hour.Add(time.Hour)
 		for w := (window.Window{Start: hour, Length: d.cfg.Length}); w.Start.Before(next) && w.Before(end); w = w.Next() {
-			if seen.lacks(w) && !waiting[w] {
+			if seen.lacks(w, missing) && !waiting[w] {
 				found.add(w)
 			}
+		}
+	}
+	for kind, windows := range missing {
+		if err := d.miss(kind, windows...); err != nil {
+			return found, err
 		}
 	}
 	return found, nil
@@ -101,10 +107,11 @@ func (d *Drainer) findGaps(ctx context.Context, end window.Window, waiting map[w
 
 // survey is which hours the archive has, and which windows of some of them.
 type survey struct {
-	hours    []time.Time            // with a folder, ascending
-	exists   map[time.Time]bool     // of those
-	read     map[time.Time]bool     // whose names were read
-	misdated map[window.Window]bool // which entries of a wrong clock made
+	hours    []time.Time                 // with a folder, ascending
+	exists   map[time.Time]bool          // of those
+	read     map[time.Time]bool          // whose names were read
+	misdated map[window.Window]bool      // which entries of a wrong clock made
+	drained  map[event.Kind]window.Spans // what may have been drained
 	groups   []group
 }
 
@@ -113,16 +120,30 @@ type survey struct {
 // have begun without it.
 type group struct {
 	kinds []event.Kind
-	have  map[window.Window]int
+	have  map[window.Window]kindSet // with a part 0, or an accepted hole
 	begun bool
 }
 
+// kindSet is a set of kinds.
+type kindSet uint64
+
+func (s kindSet) has(kind event.Kind) bool { return s&(1<<kind) != 0 }
+
 // survey reads the names of the last hours before end, and of the older ones that
-// lack a neighbour. It lists one folder a day to find those.
+// lack a neighbour. It lists one folder a day to find those. What is drained is
+// read first: a window that another run drains meanwhile has its part by the time
+// that it is marked.
 func (d *Drainer) survey(ctx context.Context, end window.Window) (*survey, error) {
 	s := d.newSurvey()
 	slow := d.watch("still looking for windows without a part", "hours")
 	defer slow.end()
+	for _, kind := range d.kinds {
+		known, err := d.drained(ctx, kind)
+		if err != nil {
+			return nil, err
+		}
+		s.drained[kind] = known.maybe
+	}
 	var err error
 	if s.hours, err = sink.Hours(ctx, d.sink, d.cfg.Layout, end.Start.Add(-gapsWithin), end.Start); err != nil {
 		return nil, err
@@ -143,10 +164,11 @@ func (d *Drainer) survey(ctx context.Context, end window.Window) (*survey, error
 }
 
 func (d *Drainer) newSurvey() *survey {
-	s := &survey{exists: make(map[time.Time]bool), read: make(map[time.Time]bool), misdated: make(map[window.Window]bool)}
-	s.groups = append(s.groups, group{kinds: event.Kinds(), have: make(map[window.Window]int)})
+	s := &survey{exists: make(map[time.Time]bool), read: make(map[time.Time]bool), misdated: make(map[window.Window]bool),
+		drained: make(map[event.Kind]window.Spans)}
+	s.groups = append(s.groups, group{kinds: event.Kinds(), have: make(map[window.Window]kindSet)})
 	for _, kind := range d.cfg.Also {
-		s.groups = append(s.groups, group{kinds: []event.Kind{kind}, have: make(map[window.Window]int)})
+		s.groups = append(s.groups, group{kinds: []event.Kind{kind}, have: make(map[window.Window]kindSet)})
 	}
 	return s
 }
@@ -154,12 +176,12 @@ func (d *Drainer) newSurvey() *survey {
 func (d *Drainer) readHour(ctx context.Context, s *survey, hour time.Time) error {
 	for _, g := range s.groups {
 		for _, kind := range g.kinds {
-			drained, err := sink.Drained(ctx, d.sink, d.cfg.Layout, sink.Name{Kind: kind}, hour, hour.Add(time.Hour))
+			accounted, err := d.accounted(ctx, kind, hour, hour.Add(time.Hour))
 			if err != nil {
 				return err
 			}
-			for w := range drained {
-				g.have[w]++
+			for w := range accounted {
+				g.have[w] |= 1 << kind
 				if _, asked := s.misdated[w]; !asked && w.Start.Before(d.misdatedBefore) {
 					s.misdated[w] = d.isMisdated(ctx, sink.Name{Window: w, Kind: kind})
 				}
@@ -185,13 +207,22 @@ func (d *Drainer) isMisdated(ctx context.Context, n sink.Name) bool {
 // isWhole reports whether an hour stands between others and was not looked into.
 func (s *survey) isWhole(hour time.Time) bool { return s.exists[hour] && !s.read[hour] }
 
-// lacks reports whether a window lacks a part 0. It is asked in order of time.
-func (s *survey) lacks(w window.Window) (lacks bool) {
+// lacks reports whether a window lacks a part 0 that is to be made. What was
+// drained before is added to what is missing instead. It is asked in order of time.
+func (s *survey) lacks(w window.Window, missing map[event.Kind][]window.Window) (lacks bool) {
 	for i := range s.groups {
 		g := &s.groups[i]
-		n := g.have[w]
-		g.begun = g.begun || n > 0 && !s.misdated[w]
-		lacks = lacks || g.begun && n < len(g.kinds)
+		have := g.have[w]
+		g.begun = g.begun || have != 0 && !s.misdated[w]
+		for _, kind := range g.kinds {
+			switch {
+			case !g.begun || have.has(kind):
+			case s.drained[kind].Overlaps(w.Span()):
+				missing[kind] = append(missing[kind], w)
+			default:
+				lacks = true
+			}
+		}
 	}
 	return lacks
 }

@@ -37,7 +37,7 @@ type attempt struct {
 	content   *content
 	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
 	again     bool          // the round left content out on purpose
-	missing   bool          // the window was drained before, and its part is not there any more
+	cameBack  bool          // the window was drained before and its part was missing, but Redis had entries of it
 	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)
 
 	before  int64            // entries that earlier attempts published
@@ -82,10 +82,10 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.settle(ctx); err != nil { // 13
 		return err
 	}
-	if err := a.closeAccount(ctx); err != nil || !a.missing {
+	if err := a.closeAccount(ctx); err != nil || !a.cameBack {
 		return err
 	}
-	return a.errMissing()
+	return a.errCameBack()
 }
 
 // observe keeps what INFO says at the start, and makes sure that by Redis's
@@ -152,6 +152,8 @@ func (a *attempt) publishAll(ctx context.Context) error {
 		case errors.Is(err, errDisturbed):
 			a.content.byRange = true
 			continue
+		case errors.Is(err, errHole):
+			return nil
 		case err != nil:
 			return err
 		case !a.again:

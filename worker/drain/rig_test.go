@@ -32,6 +32,7 @@ type rig struct {
 	client *stream.Client
 	data   string
 	cfg    drain.Config
+	part   []byte // that a test has taken away
 }
 
 func newRig(t *testing.T, options ...string) *rig {

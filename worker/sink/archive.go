@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"time"
 
@@ -60,14 +59,9 @@ func Claim(ctx context.Context, s Sink, want Archive) error {
 
 // ReadArchive returns the archive's shape; fs.ErrNotExist when it has none yet.
 func ReadArchive(ctx context.Context, s Sink) (Archive, error) {
-	file, err := s.Open(ctx, archiveFile)
+	text, err := readText(ctx, s, archiveFile)
 	if err != nil {
 		return Archive{}, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.NewSectionReader(file, 0, file.Size()))
-	if err != nil {
-		return Archive{}, fmt.Errorf("read %s: %w", archiveFile, err)
 	}
 	var have archiveJSON
 	if err := json.Unmarshal(text, &have); err != nil {
@@ -80,21 +74,10 @@ func ReadArchive(ctx context.Context, s Sink) (Archive, error) {
 	return Archive{WindowLength: length, Layout: have.Layout, SchemaVersion: have.SchemaVersion}, nil
 }
 
-func publishArchive(ctx context.Context, s Sink, want Archive) (err error) {
+func publishArchive(ctx context.Context, s Sink, want Archive) error {
 	text, err := json.Marshal(archiveJSON{window.Label(want.WindowLength), want.Layout, want.SchemaVersion})
 	if err != nil {
 		return fmt.Errorf("write %s: %w", archiveFile, err)
 	}
-	staged, err := s.Stage(ctx, "archive")
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, staged.Discard()) }()
-	if _, err := staged.Write(append(text, '\n')); err != nil {
-		return err
-	}
-	if err := staged.Sync(); err != nil {
-		return err
-	}
-	return staged.Publish(archiveFile)
+	return publishText(ctx, s, "archive", archiveFile, text)
 }

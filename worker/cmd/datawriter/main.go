@@ -95,6 +95,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		ExitErrHandler:       func(*cli.Context, error) {}, // execute decides
 		Commands: []*cli.Command{
 			runCommand(),
+			acceptHoleCommand(),
 			verifyCommand(),
 			catCommand(),
 			ingestCommand(),
