@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 
 	"go.uber.org/zap"
 
@@ -135,14 +136,13 @@ func (a *attempt) checkFirst(ctx context.Context, out *output) error {
 	switch {
 	case err != nil:
 		return err
-	case entries:
-		if accepted {
-			return nil
-		}
-		a.cameBack = true // unless another run has drained it meanwhile: then the name is taken
-		return a.miss(a.kind, a.window)
+	case accepted && entries:
+		return nil
 	case accepted:
 		return errHole
+	case entries: // should another run have drained it meanwhile, the name is taken
+		a.lost = a.errCameBack()
+		return a.miss(a.kind, a.window)
 	}
 	names, err := sink.Published(ctx, a.sink, a.cfg.Layout, a.name(0, false))
 	if err != nil {
@@ -154,6 +154,23 @@ func (a *attempt) checkFirst(ctx context.Context, out *output) error {
 	if err := a.miss(a.kind, a.window); err != nil {
 		return err
 	}
+	return a.errMissing()
+}
+
+// checkLate notices late parts that stand without the window's own.
+func (a *attempt) checkLate(ctx context.Context) error {
+	parts := slices.DeleteFunc(slices.Clone(a.published.names), func(n sink.Name) bool { return n.Rejects })
+	if len(parts) == 0 || parts[0].Part == 0 {
+		return nil
+	}
+	if accepted, err := a.isAccepted(ctx, a.kind, a.window); err != nil || accepted {
+		return err
+	}
+	a.lost = a.errMissing()
+	return a.miss(a.kind, a.window)
+}
+
+func (a *attempt) errMissing() error {
 	return missingError{a.folder(), map[event.Kind]window.Spans{a.kind: {a.window.Span()}}, a.cfg.Length}
 }
 

@@ -128,6 +128,26 @@ func TestEntriesOfALostPartThatComeBackArePublished(t *testing.T) {
 	r.settled()
 }
 
+func TestALatePartWithoutTheFirstSaysThatThatIsMissing(t *testing.T) {
+	r := newRecordedRig(t)
+	r.addAt(s, s+1)
+	r.drain(win)
+	r.do("DEL", r.client.Name(event.Likes))
+	r.addAt(s+5, e+5)
+	r.drain(win)
+	r.drain(win.Next())
+	r.remove(r.path(win, 0))
+	for range 2 { // by its name, and in the gap before the next
+		for _, w := range []window.Window{win, win.Next()} {
+			if _, err := r.drainer().Run(context.Background(), w); !errors.Is(err, drain.ErrPartMissing) {
+				t.Errorf("the run of %s: %v, want ErrPartMissing", w, err)
+			}
+		}
+	}
+	must(r.accept(around(win)))
+	r.drain(win)
+}
+
 func TestAWindowThatWasNeverDrainedNeedsNoProof(t *testing.T) {
 	for name, prepare := range map[string]func(r *rig){
 		"in a fresh archive":                          func(*rig) {},

@@ -37,7 +37,7 @@ type attempt struct {
 	content   *content
 	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
 	again     bool          // the round left content out on purpose
-	cameBack  bool          // the window was drained before and its part was missing, but Redis had entries of it
+	lost      error         // the window's part 0 is missing; reported when the attempt has done all it can
 	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)
 
 	before  int64            // entries that earlier attempts published
@@ -79,13 +79,16 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.publishAll(ctx); err != nil { // 6 to 12
 		return err
 	}
+	if err := a.checkLate(ctx); err != nil {
+		return err
+	}
 	if err := a.settle(ctx); err != nil { // 13
 		return err
 	}
-	if err := a.closeAccount(ctx); err != nil || !a.cameBack {
+	if err := a.closeAccount(ctx); err != nil {
 		return err
 	}
-	return a.errCameBack()
+	return a.lost
 }
 
 // observe keeps what INFO says at the start, and makes sure that by Redis's

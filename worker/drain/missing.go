@@ -85,8 +85,8 @@ func (d *Drainer) reportMissing(ctx context.Context) error {
 		return nil
 	}
 	err := missingError{folder: d.folder(), missing: missing, length: d.cfg.Length}
-	for kind, spans := range missing {
-		d.log.Error("parts of drained windows are missing", zap.Stringer("kind", kind), zap.Strings("windows", err.windows(spans)))
+	for _, kind := range slices.Sorted(maps.Keys(missing)) {
+		d.log.Error("parts of drained windows are missing", zap.Stringer("kind", kind), zap.Strings("windows", err.windows(missing[kind])))
 	}
 	return err
 }

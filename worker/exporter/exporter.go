@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"go.uber.org/zap"
 
+	"datawriter/worker/account"
 	"datawriter/worker/prefect"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
@@ -23,8 +24,9 @@ import (
 // Config says what to look at and where to answer. What is zero is not looked at.
 type Config struct {
 	Runs       *runlog.Log
-	Checkpoint string    // file below which the counters survive a restart; empty rebuilds them at each start
-	Archive    sink.Sink // nil believes the run log alone
+	Checkpoint string        // file below which the counters survive a restart; empty rebuilds them at each start
+	Archive    sink.Sink     // nil believes the run log alone
+	Book       *account.Book // of the state folder; nil, or no archive: missing parts are not told of
 
 	Redis        *stream.Client
 	WindowLength time.Duration // until the archive tells its own
@@ -50,6 +52,7 @@ type Exporter struct {
 // log has no limit: the first look may read a year of it.
 const (
 	runsEvery    = 2 * time.Second
+	holesEvery   = 15 * time.Second
 	redisEvery   = 5 * time.Second
 	redisLimit   = 4 * time.Second
 	prefectEvery = 15 * time.Second
@@ -62,6 +65,10 @@ func New(cfg Config, log *zap.Logger) *Exporter {
 	if cfg.Runs != nil {
 		e.runs = &runs{log: cfg.Runs, archive: cfg.Archive, checkpoint: cfg.Checkpoint, warn: log, now: time.Now}
 		e.sources = append(e.sources, &source{name: "runlog", every: runsEvery, look: e.runs.look})
+	}
+	if cfg.Book != nil && cfg.Archive != nil {
+		h := &holes{cfg.Book, cfg.Archive}
+		e.sources = append(e.sources, &source{name: "holes", every: holesEvery, look: h.look})
 	}
 	if cfg.Redis != nil {
 		b := &buffer{client: cfg.Redis, length: e.windowLength}

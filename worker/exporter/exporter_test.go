@@ -18,6 +18,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil/promlint"
 	"go.uber.org/zap/zaptest"
 
+	"datawriter/worker/account"
 	"datawriter/worker/event"
 	"datawriter/worker/stream"
 )
@@ -136,7 +137,7 @@ func TestEveryMetricIsToldAndWellNamed(t *testing.T) {
 	r.simulate(nth(1), 100)
 	server := prefectServer(t)
 	e := New(Config{
-		Runs: r.log, Archive: r.archive(), Redis: r.client, WindowLength: first.Length,
+		Runs: r.log, Archive: r.archive(), Book: account.OpenBook(t.TempDir()), Redis: r.client, WindowLength: first.Length,
 		PrefectURL: server.URL + "/api", Version: "test",
 	}, zaptest.NewLogger(t))
 	b := &buffer{client: r.client, length: e.windowLength}

@@ -71,6 +71,14 @@ var (
 		"Published files that no line of the run log names, counted from the files themselves."}
 )
 
+// The metrics of what was drained and is not there.
+var (
+	missingParts = family{"missing_parts", "gauge", []string{"kind"},
+		"Windows that were drained, whose part is gone, and whose hole nobody has accepted, as the last run found them."}
+	acceptedHoles = family{"accepted_holes", "gauge", []string{"kind"},
+		"Windows whose part is gone for good, as a person has accepted; those whose part came back since count too."}
+)
+
 // The metrics of Redis, beside those of redis_exporter. Ages are by Redis's clock.
 var (
 	streamEntries = family{"stream_entries", "gauge", []string{"kind"},
@@ -107,7 +115,7 @@ var (
 		"1 while the deployment's schedules are paused."}
 )
 
-// The metrics of the sources themselves: runlog, archive, redis, prefect. A
+// The metrics of the sources themselves: runlog, archive, holes, redis, prefect. A
 // source that is not configured has none.
 var (
 	sourceUp = family{"source_up", "gauge", []string{"source"},
@@ -126,6 +134,7 @@ func families() []family {
 		windowsTotal, entriesTotal, rowsTotal, rejectedTotal, lateTotal, misdatedTotal, settledTotal, vanishedTotal, lostTotal,
 		partsTotal, partBytesTotal, partSizeBytes, windowDurationSeconds, attemptsTotal, runFailuresTotal,
 		lastSuccess, lastWindowEnd, lastWindowRate, lastWindowDuration, windowLength, brokenLinesTotal, recoveredParts,
+		missingParts, acceptedHoles,
 		streamEntries, streamAdded, streamOldestAge, undrainedWindows,
 		redisMemoryRatio, redisSecondsUntilFull, redisPing, redisRefusedTotal,
 		prefectFlowRuns, prefectLateRuns, prefectWorkersOnline, prefectHeartbeatAge, prefectNextRun, prefectPaused,

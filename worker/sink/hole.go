@@ -75,9 +75,64 @@ func Holes(ctx context.Context, s Sink, layout Layout, kind event.Kind, from, to
 	return holes, nil
 }
 
+// WalkHoles calls yield for every accepted hole of windows that begin in [from,
+// to), whether or not their part has come back, the oldest hour first. A zero to
+// is no end. An error of yield ends it and is returned as it is.
+func WalkHoles(ctx context.Context, s Sink, layout Layout, from, to time.Time, yield func(Hole) error) error {
+	w := walk{sink: s, layout: layout, from: from, to: to}
+	return w.holes(ctx, "", 0, yield)
+}
+
+func (w *walk) holes(ctx context.Context, folder string, depth int, yield func(Hole) error) error {
+	names, err := w.sink.List(ctx, path.Join(holesFolder, folder))
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		child := path.Join(folder, name)
+		switch _, _, known := w.layout.span(child); {
+		case depth == hourDepth:
+			err = w.holesOfKind(ctx, child, yield)
+		case known && w.overlaps(child):
+			err = w.holes(ctx, child, depth+1, yield)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// holesOfKind yields what stands in the folder of one kind of one hour. A file
+// that is no hole is passed over.
+func (w *walk) holesOfKind(ctx context.Context, folder string, yield func(Hole) error) error {
+	files, err := w.sink.List(ctx, path.Join(holesFolder, folder))
+	if err != nil {
+		return err
+	}
+	for _, file := range files {
+		name := path.Join(holesFolder, folder, file)
+		h, err := readHole(ctx, w.sink, name)
+		if err != nil {
+			return err
+		}
+		in := !h.Window.Start.Before(w.from) && (w.to.IsZero() || h.Window.Start.Before(w.to))
+		if !in || w.layout.holePath(h.Window, h.Kind) != name {
+			continue
+		}
+		if err := yield(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // ReadHole returns what was written down of a hole; fs.ErrNotExist when it is none.
-func ReadHole(ctx context.Context, s Sink, layout Layout, w window.Window, kind event.Kind) (h Hole, err error) {
-	name := layout.holePath(w, kind)
+func ReadHole(ctx context.Context, s Sink, layout Layout, w window.Window, kind event.Kind) (Hole, error) {
+	return readHole(ctx, s, layout.holePath(w, kind))
+}
+
+func readHole(ctx context.Context, s Sink, name string) (h Hole, err error) {
 	text, err := readText(ctx, s, name)
 	if err != nil {
 		return Hole{}, err

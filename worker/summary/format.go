@@ -43,7 +43,7 @@ func (r Report) writeTable(w io.Writer) error {
 // healthy reports whether nothing on the day needs a look.
 func (r Report) healthy() bool {
 	d := r.Day
-	return d.Missing == 0 && d.Total.Lost == 0 && d.Statuses[runlog.Failed] == 0
+	return d.Missing == 0 && d.Holes == 0 && d.Total.Lost == 0 && d.Statuses[runlog.Failed] == 0
 }
 
 // headline is the day in one sentence.
@@ -55,6 +55,9 @@ func (r Report) headline() string {
 	}
 	if d.Missing > 0 {
 		text += fmt.Sprintf(", %d missing", d.Missing)
+	}
+	if d.Holes > 0 {
+		text += fmt.Sprintf(", %d with an accepted hole", d.Holes)
 	}
 	return text
 }

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"slices"
 	"time"
 
 	"datawriter/worker/event"
@@ -21,6 +22,7 @@ type Day struct {
 	Expected     int                     `json:"expected"`                // windows that have ended, of the whole day
 	Missing      int                     `json:"missing"`                 // windows that have ended without a part of every kind, from the first drained one on
 	MissingFirst []window.Window         `json:"missing_first,omitempty"` // the first few of those
+	Holes        int                     `json:"holes"`                   // windows of which a part is gone for good, as a person accepted; not among the missing
 	Kinds        map[event.Kind]KindDay  `json:"kinds"`
 	Total        KindDay                 `json:"total"`
 	Reasons      map[event.Reason]int64  `json:"rejected_by,omitempty"`
@@ -188,8 +190,28 @@ func (r *Reporter) readFiles(ctx context.Context, shape sink.Archive, start time
 	if err != nil {
 		return err
 	}
+	if err := r.readHoles(ctx, shape, start, parts, d); err != nil {
+		return err
+	}
 	_, begun, err := sink.Latest(ctx, r.archive, shape.Layout, start)
 	d.coverage(parts, start, minTime(end, r.now()), shape.WindowLength, begun)
+	return err
+}
+
+// readHoles counts the accepted holes whose part has not come back. A window
+// with one is whole when its other kinds are drained.
+func (r *Reporter) readHoles(ctx context.Context, shape sink.Archive, start time.Time, parts map[window.Window]int, d *Day) error {
+	holed := make(map[window.Window]bool)
+	err := sink.WalkHoles(ctx, r.archive, shape.Layout, start, start.AddDate(0, 0, 1), func(h sink.Hole) error {
+		names, err := sink.Published(ctx, r.archive, shape.Layout, sink.Name{Window: h.Window, Kind: h.Kind})
+		if back := slices.ContainsFunc(names, func(n sink.Name) bool { return n.Part == 0 && !n.Rejects }); back || err != nil || h.Kind.IsRaw() {
+			return err
+		}
+		parts[h.Window]++
+		holed[h.Window] = true
+		return nil
+	})
+	d.Holes = len(holed)
 	return err
 }
 

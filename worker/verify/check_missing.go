@@ -17,7 +17,7 @@ import (
 // last of its own: it is drained from when it is asked for.
 var checkMissing = check{
 	Name:    "missing",
-	Promise: "from the first published window to the last, every kind of every window has a part 0",
+	Promise: "from the first published window to the last drained one, every kind of every window has a part 0, or its hole was accepted",
 	hour:    func(v *Verifier, h sink.Hour, _ sayer) { v.coverage.see(h) },
 	final:   func(v *Verifier, s *set) { v.coverage.seeDates(s) },
 	end:     endMissing,
@@ -122,6 +122,7 @@ func (c *coverage) isOpen(s span) bool {
 
 func endMissing(ctx context.Context, v *Verifier, say sayer) error {
 	v.coverage.leave()
+	v.coverage.behind(v)
 	if v.coverage.window == (window.Window{}) && !v.cfg.Range.IsZero() {
 		say(Violation{Detail: fmt.Sprintf("no window of %s is drained", v.cfg.Range)})
 	}
@@ -164,7 +165,7 @@ func (v *Verifier) reportRaw(ctx context.Context, gap rawGap, say sayer) error {
 	var first window.Window
 	lacking := int64(0)
 	for w, drained := range found {
-		if drained[gap.kind] {
+		if drained[gap.kind] || v.holes.isAccepted(w, gap.kind) {
 			continue
 		}
 		if lacking++; lacking == 1 || w.Before(first) {
@@ -192,21 +193,43 @@ func (v *Verifier) reportSpan(ctx context.Context, s span, say sayer) error {
 	}
 	for w, drained := range found {
 		for _, kind := range event.Kinds() {
-			if !drained[kind] && !held[kind] {
-				say(Violation{Window: &w, Kind: &kind, Detail: "there is no part 0: this kind is not drained"})
+			if !drained[kind] && !held[kind] && !v.holes.isAccepted(w, kind) {
+				say(Violation{Window: &w, Kind: &kind, Detail: v.holes.lacks(w, kind)})
 			}
 		}
 	}
-	lacking := int64(s.end.Sub(s.first.Start)/s.first.Length) - int64(len(found))
-	if lacking <= 0 || len(held) > 0 {
+	if len(held) > 0 {
 		return nil
 	}
-	gap := s.first
-	for found[gap] != nil {
-		gap = gap.Next()
+	lacking := make(map[string]*Violation)
+	for w := s.first; w.Start.Before(s.end); w = w.Next() {
+		detail := v.holes.lackAll(w)
+		switch {
+		case found[w] != nil || detail == "":
+		case lacking[detail] == nil:
+			lacking[detail] = &Violation{Window: &w, Count: 1, Detail: detail}
+		default:
+			lacking[detail].Count++
+		}
 	}
-	say(Violation{Window: &gap, Count: lacking, Detail: "no kind of this window is drained"})
+	for _, violation := range lacking {
+		say(*violation)
+	}
 	return nil
+}
+
+// behind adds the windows that were drained after the last published one.
+func (c *coverage) behind(v *Verifier) {
+	last := time.Time{}
+	if c.window != (window.Window{}) {
+		last = c.window.End()
+	}
+	for _, x := range v.holes.after(last, v.cfg.Range) {
+		first, err := window.Containing(time.UnixMilli(int64(x.From)).UTC(), v.length())
+		if err == nil {
+			c.lacking = append(c.lacking, span{first, time.UnixMilli(int64(x.To)).UTC(), false})
+		}
+	}
 }
 
 // held lists the kinds on which a run is at work; without a Redis nobody knows.

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"datawriter/worker/event"
+	"datawriter/worker/sink"
 	"datawriter/worker/window"
 )
 
@@ -23,6 +24,7 @@ type Report struct {
 	Late       int64        `json:"late"`             // of the rows and rejects, those in a part beyond 00
 	Bytes      int64        `json:"bytes"`            // of the files
 	Losses     []Loss       `json:"losses,omitempty"` // that runs told of
+	Holes      []sink.Hole  `json:"holes,omitempty"`  // windows whose part is gone for good, as a person accepted; no violations
 	Seconds    float64      `json:"seconds"`
 	Checks     []Result     `json:"checks"`
 	Violations []Violation  `json:"violations"` // ordered by window, kind, check, file
@@ -93,6 +95,9 @@ func (v Violation) of(check string) Violation {
 func (r *Report) finish(v *Verifier, took time.Duration) {
 	r.Range, r.Seconds = v.cfg.Range, took.Seconds()
 	slices.SortStableFunc(r.Violations, compareViolations)
+	slices.SortFunc(r.Holes, func(a, b sink.Hole) int {
+		return cmp.Or(a.Window.Start.Compare(b.Window.Start), cmp.Compare(a.Kind, b.Kind))
+	})
 	if r.Violations == nil {
 		r.Violations = []Violation{}
 	}
@@ -152,6 +157,11 @@ func (r Report) WriteTable(w io.Writer) error {
 	}
 	for _, l := range r.Losses {
 		if _, err := fmt.Fprintf(w, "lost by redis: %s %s: %d entries at least (%s)\n", l.Window, l.Kind, l.Count, l.Class); err != nil {
+			return err
+		}
+	}
+	for _, h := range r.Holes {
+		if _, err := fmt.Fprintf(w, "hole: %s %s: accepted by %s on %s: %s\n", h.Window, h.Kind, h.By, h.At.Format(time.DateOnly), h.Reason); err != nil {
 			return err
 		}
 	}

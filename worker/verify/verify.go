@@ -51,6 +51,7 @@ type Verifier struct {
 
 	// What checks remember on their way from the first hour to the end.
 	coverage coverage
+	holes    holes
 	shapes   shapes
 	waited   bool
 
@@ -77,7 +78,7 @@ func New(archive sink.Sink, cfg Config) *Verifier {
 func (v *Verifier) Run(ctx context.Context) (Report, error) {
 	start := time.Now()
 	var err error
-	for _, step := range []func(context.Context) error{v.readShape, v.readFiles, v.lookAgain, v.readRunLog, v.conclude, v.readStreams} {
+	for _, step := range []func(context.Context) error{v.readShape, v.readHoles, v.readFiles, v.lookAgain, v.readRunLog, v.conclude, v.reportHoles, v.readStreams} {
 		if err = step(ctx); err != nil {
 			break
 		}

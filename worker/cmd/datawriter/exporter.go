@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 	"go.uber.org/zap"
 
+	"datawriter/worker/account"
 	"datawriter/worker/exporter"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
@@ -71,7 +72,7 @@ func exporterAction(c *cli.Context) error {
 
 func exporterConfig(c *cli.Context) (cfg exporter.Config, closer func(), err error) {
 	cfg = exporter.Config{
-		Runs: runlog.Open(stateDir(c)), Checkpoint: c.String("checkpoint"),
+		Runs: runlog.Open(stateDir(c)), Book: account.OpenBook(stateDir(c)), Checkpoint: c.String("checkpoint"),
 		PrefectURL: c.String("prefect-url"), WebConfig: c.String("web-config-file"), Version: version,
 	}
 	if cfg.Checkpoint == "" {
