@@ -37,6 +37,7 @@ type Options struct {
 	Hosts []string // ws:// or wss://, or a bare name, tried in this order
 	Wire  Wire
 	Also  []event.Kind // raw kinds, kept beside the five
+	DIDs  []string     // accounts whose events are kept; empty is all
 
 	StateDir string // where gaps are recorded
 	Log      *zap.Logger

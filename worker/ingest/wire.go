@@ -1,11 +1,13 @@
 package ingest
 
 import (
+	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"net/url"
 	"strconv"
@@ -80,9 +82,9 @@ func (o *Options) from(p position, h asking, since int64) cursor {
 // address returns the URL of a subscription.
 func (o *Options) address(host string, wire Wire, c cursor) string {
 	query := url.Values{}
-	path, collections := pathV1, "wantedCollections"
+	path, collections, dids := pathV1, "wantedCollections", "wantedDids"
 	if wire == V2 {
-		path, collections = pathV2, "collections"
+		path, collections, dids = pathV2, "collections", "dids"
 		query.Add("kinds", "commit")
 		for _, kind := range o.Also {
 			query.Add("kinds", kind.String())
@@ -91,15 +93,44 @@ func (o *Options) address(host string, wire Wire, c cursor) string {
 	for _, kind := range event.Kinds() {
 		query.Add(collections, kind.Collection())
 	}
+	for _, did := range o.DIDs {
+		query.Add(dids, did)
+	}
 	if c.text != "" {
 		query.Set("cursor", c.text)
 	}
 	return host + path + "?" + query.Encode()
 }
 
+// dialer makes connections that are read in large pieces: a replay is thousands
+// of small messages, and the websocket alone would ask the kernel for 4 KiB at a
+// time.
+var dialer = func() *http.Client {
+	transport := http.DefaultTransport.(*http.Transport).Clone()
+	dial := transport.DialContext
+	transport.DialContext = func(ctx context.Context, network, address string) (net.Conn, error) {
+		conn, err := dial(ctx, network, address)
+		if err != nil {
+			return nil, err
+		}
+		return &bufferedConn{Conn: conn, reader: bufio.NewReaderSize(conn, readSize)}, nil
+	}
+	return &http.Client{Transport: transport}
+}()
+
+const readSize = 64 << 10
+
+// bufferedConn reads ahead.
+type bufferedConn struct {
+	net.Conn
+	reader *bufio.Reader
+}
+
+func (c *bufferedConn) Read(p []byte) (int, error) { return c.reader.Read(p) }
+
 // dial opens a subscription. Errors are errTooOld, errNoWire or any other.
 func (o *Options) dial(ctx context.Context, host string, wire Wire, c cursor) (*websocket.Conn, error) {
-	options := &websocket.DialOptions{CompressionMode: websocket.CompressionDisabled}
+	options := &websocket.DialOptions{CompressionMode: websocket.CompressionDisabled, HTTPClient: dialer}
 	if wire == V2 {
 		options.Subprotocols = []string{"xrpc.v1.json"}
 	}

@@ -40,6 +40,7 @@ Examples:
 			&cli.StringSliceFlag{Name: "host", Category: sourceCategory, EnvVars: env("host"), Value: cli.NewStringSlice(ingest.DefaultHosts...), Usage: "`ADDRESS` of a Jetstream server; repeatable: the next is asked when one fails"},
 			&cli.StringFlag{Name: "wire", Category: sourceCategory, EnvVars: env("wire"), Value: string(ingest.Auto), Usage: "`VERSION` of the protocol: v1, v2, or auto (v2 where the host speaks it)"},
 			alsoFlag(sourceCategory, "to keep in a stream of its own, which run --also drains"),
+			&cli.StringFlag{Name: "dids", Category: sourceCategory, EnvVars: env("dids"), TakesFile: true, Usage: "`FILE` of accounts whose events are kept, one DID a line, at most 10,000 (default all)"},
 			&cli.DurationFlag{Name: "stall", Category: sourceCategory, EnvVars: env("stall"), Usage: "`TIME` of silence after which a connection is doubted (default 30s)"},
 			&cli.Int64Flag{Name: "max-message", Category: sourceCategory, EnvVars: env("max-message"), Usage: "`BYTES` above which a message is dropped and counted (default 4 MiB)"},
 			&cli.StringFlag{Name: "listen", EnvVars: env("listen"), Value: "127.0.0.1:9403", Usage: "`ADDRESS` that answers /metrics and /healthz; empty for none"},
@@ -55,6 +56,12 @@ func ingestAction(c *cli.Context) error {
 	if err != nil {
 		return err
 	}
+	var dids []string
+	if path := c.String("dids"); path != "" {
+		if dids, err = ingest.ReadDIDs(path); err != nil {
+			return usage("--dids: %w", err)
+		}
+	}
 	log, err := newLogger(c)
 	if err != nil {
 		return err
@@ -66,7 +73,7 @@ func ingestAction(c *cli.Context) error {
 	}
 	defer client.Close()
 	ingester, err := ingest.New(client, ingest.Options{
-		Hosts: c.StringSlice("host"), Wire: ingest.Wire(c.String("wire")), Also: kinds,
+		Hosts: c.StringSlice("host"), Wire: ingest.Wire(c.String("wire")), Also: kinds, DIDs: dids,
 		Stall: c.Duration("stall"), MaxMessage: c.Int64("max-message"), StateDir: stateDir(c), Log: log,
 	})
 	if errors.Is(err, ingest.ErrUsage) {
