@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/prometheus/client_golang/prometheus"
+
 	"datawriter/worker/event"
 	"datawriter/worker/stream"
 )
@@ -16,6 +18,8 @@ type lane struct {
 	intake *stream.Intake
 	at     position
 	seen   *seen
+
+	duplicates prometheus.Counter
 }
 
 func newLane(name string, intake *stream.Intake) *lane {

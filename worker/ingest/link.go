@@ -99,7 +99,7 @@ func (l *link) events(ctx context.Context) error {
 
 // unreadable counts a message that is no event.
 func (l *link) unreadable(text []byte) {
-	l.of.metrics.received.WithLabelValues(classUnreadable).Inc()
+	l.of.metrics.class[classUnreadable].Inc()
 	l.of.opts.Log.Warn("a message is not readable and was dropped", zap.ByteString("begins", text[:min(len(text), 120)]))
 }
 
@@ -119,7 +119,7 @@ func (l *link) take(s *subscription, e *event.Envelope) error {
 	now := time.Now()
 	l.lastEvent = now
 	class, to := l.of.lane(e)
-	l.of.metrics.received.WithLabelValues(class).Inc()
+	l.of.metrics.class[class].Inc()
 	if err := l.expected(s, e); err != nil {
 		return err
 	}
@@ -172,11 +172,11 @@ func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, no
 	early := s.early(e.TimeUS.Value, !l.legacy)
 	switch {
 	case known:
-		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
+		lane.duplicates.Inc()
 		s.remembered()
 		return lane.proves(connection) && connection < l.number
 	case early:
-		l.of.metrics.duplicates.WithLabelValues(lane.name).Inc()
+		lane.duplicates.Inc()
 		return false
 	}
 	lane.seen.add(id, l.number)

@@ -28,6 +28,7 @@ const catchingUp = 10 * time.Second
 // metrics of one ingest, on a registry of their own.
 type metrics struct {
 	received   *prometheus.CounterVec
+	class      map[string]prometheus.Counter // of received: looked up for every message
 	added      *prometheus.CounterVec
 	duplicates *prometheus.CounterVec
 	bytes      prometheus.Counter
@@ -96,14 +97,15 @@ func Names() []string { return newMetrics(prometheus.NewRegistry()).names }
 func (m *metrics) prepare(lanes []*lane, hosts []string, gaps []Gap) {
 	for _, l := range lanes {
 		m.added.WithLabelValues(l.name)
-		m.duplicates.WithLabelValues(l.name)
+		l.duplicates = m.duplicates.WithLabelValues(l.name)
 	}
 	for _, host := range hosts {
 		m.connects.WithLabelValues(host)
 		m.wentBack.WithLabelValues(host)
 	}
+	m.class = make(map[string]prometheus.Counter)
 	for _, class := range classes {
-		m.received.WithLabelValues(class)
+		m.class[class] = m.received.WithLabelValues(class)
 	}
 	for _, r := range reasons {
 		m.ends.WithLabelValues(string(r))

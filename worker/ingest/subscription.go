@@ -86,7 +86,7 @@ func (s *subscription) read(ctx context.Context) error {
 		s.heard.Add(1)
 		switch {
 		case errors.Is(err, errLong):
-			l.of.metrics.received.WithLabelValues(classOversized).Inc()
+			l.of.metrics.class[classOversized].Inc()
 			l.of.opts.Log.Warn("a message is longer than the limit and was dropped", zap.Int64("limit", l.of.opts.MaxMessage))
 			continue
 		case err != nil:
