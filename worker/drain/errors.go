@@ -19,6 +19,9 @@ var (
 	// ErrPartMissing: a window was drained before, and its part is not there any
 	// more. Nothing is published in its place.
 	ErrPartMissing = errors.New("a window was drained before, and its part is missing")
+	// ErrStray: copies stand beside the parts of a window, where readers take them
+	// for parts. The window itself is drained.
+	ErrStray = errors.New("a copy stands beside a part")
 	// ErrNoHole: what was to be accepted as a hole is none.
 	ErrNoHole = errors.New("there is no hole to accept")
 	// ErrNotClosed: by Redis's clock the window has not ended.
@@ -50,7 +53,7 @@ var classes = []struct {
 	class  Class
 	errors []error
 }{
-	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing}},
+	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray}},
 	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},

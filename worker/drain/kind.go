@@ -88,7 +88,7 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.closeAccount(ctx); err != nil {
 		return err
 	}
-	return a.lost
+	return errors.Join(a.lost, a.strays(ctx))
 }
 
 // observe keeps what INFO says at the start, and makes sure that by Redis's

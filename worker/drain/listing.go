@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"syscall"
 
 	"go.uber.org/zap"
@@ -92,6 +93,16 @@ func (a *attempt) isCounted(ctx context.Context, n sink.Name, names []sink.Name)
 		return nil
 	})
 	return counted, err
+}
+
+// strays reports copies beside the parts of the window.
+func (a *attempt) strays(ctx context.Context) error {
+	paths, err := sink.Strays(ctx, a.sink, a.cfg.Layout, a.name(0, false))
+	if err != nil || len(paths) == 0 {
+		return err
+	}
+	return fmt.Errorf("%w: %s in %s is none of its files, and a reader of *.parquet would read its rows twice: move it out of the archive",
+		ErrStray, strings.Join(paths, ", "), a.folder())
 }
 
 // known reports whether an entry is in the ledger, which is read at the first

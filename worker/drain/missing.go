@@ -193,7 +193,7 @@ func (e missingError) Is(target error) bool { return target == ErrPartMissing }
 // onlyMissing reports whether missing parts are all that went wrong.
 func onlyMissing(outcomes []outcome) bool {
 	for _, o := range outcomes {
-		if o.err != nil && !errors.As(o.err, &missingError{}) {
+		if o.err != nil && (!errors.As(o.err, &missingError{}) || errors.Is(o.err, ErrStray)) {
 			return false
 		}
 	}

@@ -8,6 +8,7 @@ import (
 	"io/fs"
 	"time"
 
+	"datawriter/worker/event"
 	"datawriter/worker/fault"
 	"datawriter/worker/window"
 )
@@ -35,11 +36,15 @@ type archiveJSON struct {
 }
 
 // Claim makes want the archive's shape if it has none yet, else compares:
-// ErrOtherArchive when it differs.
+// ErrOtherArchive when it differs, or when parts stand and their shape is lost.
 func Claim(ctx context.Context, s Sink, want Archive) error {
 	have, err := ReadArchive(ctx, s)
 	if errors.Is(err, fs.ErrNotExist) {
-		if err = publishArchive(ctx, s, want); err == nil {
+		err = unshaped(ctx, s, want)
+		if err == nil {
+			err = publishArchive(ctx, s, want)
+		}
+		if err == nil {
 			return nil
 		}
 		if errors.Is(err, ErrExists) { // another run was faster
@@ -55,6 +60,42 @@ func Claim(ctx context.Context, s Sink, want Archive) error {
 			window.Label(want.WindowLength), want.Layout, want.SchemaVersion)
 	}
 	return s.Harden(ctx, ".")
+}
+
+// unshaped returns nil for an archive that has no part either. Where parts stand
+// without the file that says how long their windows are, a run with another length
+// would publish the same entries under other names, so the file has to be put back.
+func unshaped(ctx context.Context, s Sink, want Archive) error {
+	for _, layout := range []Layout{Plain, Hive} {
+		found, ok, err := anyPart(ctx, s, layout)
+		if err != nil {
+			return err
+		}
+		if !ok {
+			continue
+		}
+		if _, err := ReadArchive(ctx, s); !errors.Is(err, fs.ErrNotExist) {
+			return ErrExists // another run has claimed the archive, and drained, meanwhile
+		}
+		text, err := json.Marshal(archiveJSON{window.Label(found.Window.Length), layout, want.SchemaVersion})
+		if err != nil {
+			return err
+		}
+		return fmt.Errorf("%w: it has parts, such as %s, but no %s any more, which says how long its windows are: put the file back from a copy, or write into it %s",
+			ErrOtherArchive, layout.Path(found), archiveFile, text)
+	}
+	return nil
+}
+
+// anyPart returns the name of one of the youngest parts, whatever its kind.
+func anyPart(ctx context.Context, s Sink, layout Layout) (found Name, ok bool, err error) {
+	for _, kind := range event.AllKinds() {
+		found, ok, err = newestBelow(ctx, s, layout, kind, "")
+		if ok || err != nil {
+			return found, ok, err
+		}
+	}
+	return Name{}, false, nil
 }
 
 // ReadArchive returns the archive's shape; fs.ErrNotExist when it has none yet.

@@ -113,6 +113,34 @@ func TestAFileURLIsItsFolder(t *testing.T) {
 	}
 }
 
+func TestAPlaceIsAFolderOrSaysWhyNot(t *testing.T) {
+	for place, want := range map[string]string{
+		"/srv/data":                  "/srv/data",
+		"data":                       "data",
+		"a b%20c":                    "a b%20c",
+		"file:///srv/data":           "/srv/data",
+		"file:///srv/a%20b":          "/srv/a b",
+		"file:///srv/a%23b":          "/srv/a#b",
+		"file:/srv/data":             "/srv/data",
+		"file://localhost/srv":       "/srv",
+		"file://data":                "",
+		"file://data/x":              "",
+		"file://host/srv/data":       "",
+		"file:data":                  "",
+		"file:///srv/a?b":            "",
+		"file:///srv/a#b":            "",
+		"file://":                    "",
+		"file:///%zz":                "",
+		"s3://bucket/data":           "",
+		"https://example.org/folder": "",
+	} {
+		got, err := sink.FolderOf(place)
+		if got != want || (err == nil) != (want != "") || err != nil && !errors.Is(err, sink.ErrMisplaced) {
+			t.Errorf("%s is %q, %v; want %q", place, got, err, want)
+		}
+	}
+}
+
 func TestOnlyOldTemporaryFilesAreAbandoned(t *testing.T) {
 	root := t.TempDir()
 	folder := local(t, root, "").(sink.Local)

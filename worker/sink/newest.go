@@ -14,43 +14,47 @@ import (
 // part; ok is false when it has none. It walks down the newest folders that
 // hold one, so an archive that never kept the kind is looked through once.
 func Newest(ctx context.Context, s Sink, layout Layout, kind event.Kind) (end time.Time, ok bool, err error) {
-	return newestBelow(ctx, s, layout, kind, "")
+	name, ok, err := newestBelow(ctx, s, layout, kind, "")
+	if !ok || err != nil {
+		return time.Time{}, false, err
+	}
+	return name.Window.End(), true, nil
 }
 
-func newestBelow(ctx context.Context, s Sink, layout Layout, kind event.Kind, folder string) (end time.Time, ok bool, err error) {
+func newestBelow(ctx context.Context, s Sink, layout Layout, kind event.Kind, folder string) (newest Name, ok bool, err error) {
 	if folder != "" && strings.Count(folder, "/") == hourDepth-1 {
 		return newestIn(ctx, s, layout, kind, folder)
 	}
 	names, err := s.List(ctx, folder)
 	if err != nil {
-		return time.Time{}, false, err
+		return Name{}, false, err
 	}
 	for _, name := range slices.Backward(names) {
 		child := path.Join(folder, name)
 		if _, _, known := layout.span(child); !known {
 			continue
 		}
-		if end, ok, err := newestBelow(ctx, s, layout, kind, child); ok || err != nil {
-			return end, ok, err
+		if newest, ok, err := newestBelow(ctx, s, layout, kind, child); ok || err != nil {
+			return newest, ok, err
 		}
 	}
-	return time.Time{}, false, nil
+	return Name{}, false, nil
 }
 
 // newestIn looks at the parts of a kind in the folder of one hour.
-func newestIn(ctx context.Context, s Sink, layout Layout, kind event.Kind, hour string) (end time.Time, ok bool, err error) {
+func newestIn(ctx context.Context, s Sink, layout Layout, kind event.Kind, hour string) (newest Name, ok bool, err error) {
 	start, _, _ := layout.span(hour)
 	at := Name{Kind: kind}
 	at.Window.Start = start
 	files, err := s.List(ctx, layout.Folder(at))
 	if err != nil {
-		return time.Time{}, false, err
+		return Name{}, false, err
 	}
 	for _, file := range files {
 		name, err := layout.Parse(path.Join(layout.Folder(at), file))
-		if err == nil && (!ok || name.Window.End().After(end)) {
-			end, ok = name.Window.End(), true
+		if err == nil && (!ok || name.Window.End().After(newest.Window.End())) {
+			newest, ok = name, true
 		}
 	}
-	return end, ok, nil
+	return newest, ok, nil
 }

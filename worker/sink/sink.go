@@ -73,19 +73,37 @@ type Local interface {
 
 // OpenURL opens the sink of a folder path or a file:// URL.
 func OpenURL(place string, faults *fault.Injector) (Sink, error) {
-	scheme, _, ok := strings.Cut(place, "://")
-	if !ok {
-		return NewLocal(place, faults)
+	folder, err := FolderOf(place)
+	if err != nil {
+		return nil, err
 	}
-	switch scheme { //nolint:gocritic // another sink is another case
-	case "file":
-		u, err := url.Parse(place)
-		if err != nil {
-			return nil, fmt.Errorf("data folder %q: %w: %w", place, ErrMisplaced, err)
-		}
-		return NewLocal(u.Path, faults)
+	return NewLocal(folder, faults)
+}
+
+// FolderOf returns the folder of this machine that a place means: a path as it is,
+// a file:// URL decoded. ErrMisplaced where it means none.
+func FolderOf(place string) (string, error) {
+	refuse := func(why string) (string, error) {
+		return "", fmt.Errorf("data folder %q: %w: %s", place, ErrMisplaced, why)
 	}
-	return nil, fmt.Errorf("data folder %q: %w: %s:// is not supported, use a folder or file://", place, ErrMisplaced, scheme)
+	if scheme, _, ok := strings.Cut(place, "://"); ok && scheme != "file" {
+		return refuse(scheme + ":// is not supported, use a folder or file:///folder")
+	}
+	if !strings.HasPrefix(place, "file:") {
+		return place, nil
+	}
+	u, err := url.Parse(place)
+	switch {
+	case err != nil:
+		return refuse(err.Error())
+	case u.Opaque != "" || u.Host != "" && u.Host != "localhost":
+		return refuse("a file URL names a whole path on this machine, like file:///srv/data; a relative folder is written without file:")
+	case u.RawQuery != "" || u.ForceQuery || u.Fragment != "":
+		return refuse("what stands behind ? or # is no part of the folder: write %3F and %23, or the path without file://")
+	case u.Path == "":
+		return refuse("it names no folder")
+	}
+	return u.Path, nil
 }
 
 // Published lists the files of one (window, kind, shard): the parts, then the
@@ -104,7 +122,7 @@ func Published(ctx context.Context, s Sink, layout Layout, n Name) ([]Name, erro
 			}
 			found, err := layout.Parse(layout.Folder(n) + "/" + file)
 			if err != nil {
-				return nil, err
+				continue // somebody's copy, see Strays
 			}
 			if found.Window == n.Window && found.Shard == n.Shard {
 				names = append(names, found)
@@ -113,6 +131,26 @@ func Published(ctx context.Context, s Sink, layout Layout, n Name) ([]Name, erro
 	}
 	slices.SortFunc(names, compareNames) // "100" stands before "11" in a listing
 	return names, nil
+}
+
+// Strays lists the files beside those of one (window, kind, shard) that begin
+// like them and are none: copies that a file manager, a backup or a synchronizer
+// left. A reader of *.parquet reads the rows of one twice.
+func Strays(ctx context.Context, s Sink, layout Layout, n Name) (paths []string, err error) {
+	for _, rejects := range []bool{false, true} {
+		n.Rejects = rejects
+		files, err := s.List(ctx, layout.Folder(n))
+		if err != nil {
+			return nil, err
+		}
+		for _, file := range files {
+			path := layout.Folder(n) + "/" + file
+			if _, err := layout.Parse(path); err != nil && strings.HasPrefix(file, n.stem()) && strings.HasSuffix(file, extension) {
+				paths = append(paths, path)
+			}
+		}
+	}
+	return paths, nil
 }
 
 // Drained reports which windows beginning in [from, to) have a part 0 of the

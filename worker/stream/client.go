@@ -69,10 +69,27 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.Group == "" {
 		cfg.Group = DefaultGroup
 	}
+	if err := distinct(cfg); err != nil {
+		return nil, err
+	}
 	// What go-redis would print about broken connections is in the errors.
 	redis.SetLogger(silence{})
 	client := redis.NewClient(opts)
 	return &Client{redis: client, wires: newWires(client.Options()), cfg: cfg}, nil
+}
+
+// distinct refuses two kinds on one stream: each would take the other's entries
+// for its own, reject them and delete them.
+func distinct(cfg Config) error {
+	c, kinds := Client{cfg: cfg}, make(map[string]event.Kind)
+	for _, kind := range event.AllKinds() {
+		name := c.Name(kind)
+		if other, taken := kinds[name]; taken {
+			return fmt.Errorf("%w: %s and %s are both to be stream %s: give each kind a stream of its own", ErrMisconfigured, other, kind, name)
+		}
+		kinds[name] = kind
+	}
+	return nil
 }
 
 // silence is a logger of go-redis that prints nothing: this floor never logs.

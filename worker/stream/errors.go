@@ -26,7 +26,7 @@ var (
 )
 
 // misconfigured lists the error codes that Redis answers when no retry can help.
-var misconfigured = []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "DENIED"}
+var misconfigured = []string{"NOAUTH", "WRONGPASS", "NOPERM", "WRONGTYPE", "DENIED", foreignLease}
 
 // classify wraps an error of go-redis once, with the operation and its class.
 func classify(operation string, err error) error {

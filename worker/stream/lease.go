@@ -19,15 +19,24 @@ type Lease struct {
 	ttl    time.Duration
 }
 
+// foreignLease begins the error about a key that has a lease's name and is none.
+const foreignLease = "DATAWRITER_FOREIGN"
+
 // takeLease: KEYS[1] lease; ARGV[1] token, ARGV[2] milliseconds.
 // Returns {1, ttl} when taken, else {0, milliseconds that the holder has left}.
+// A key that is no lease would never be given back, so it is an error.
 //
 // Redis keeps the instant of expiry. When its clock steps back, a dead holder's
 // lease would live on by as much, so what exceeds a whole lifetime is cut.
 var takeLease = newScript(`#!lua flags=allow-oom
 if redis.call('SET', KEYS[1], ARGV[1], 'NX', 'PX', ARGV[2]) then return {1, tonumber(ARGV[2])} end
-local left, whole = redis.call('PTTL', KEYS[1]), tonumber(string.match(redis.call('GET', KEYS[1]), '%d+$'))
-if whole and (left > whole or left < 0) then
+local held = redis.pcall('GET', KEYS[1])
+local whole = type(held) == 'string' and tonumber(string.match(held, '^%S+ (%d+)$'))
+if not whole then
+  return redis.error_reply('` + foreignLease + ` ' .. KEYS[1] .. ' is no lease of this program: delete that key, or choose another --group')
+end
+local left = redis.call('PTTL', KEYS[1])
+if left > whole or left < 0 then
   redis.call('PEXPIRE', KEYS[1], whole)
   left = whole
 end

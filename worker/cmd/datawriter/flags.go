@@ -117,7 +117,11 @@ func stateDir(c *cli.Context) string {
 	if dir := c.String("state-dir"); dir != "" {
 		return dir
 	}
-	return filepath.Join(strings.TrimPrefix(c.String("data"), "file://"), "_state")
+	folder, err := sink.FolderOf(c.String("data"))
+	if err != nil {
+		folder = c.String("data") // which opening it refuses
+	}
+	return filepath.Join(folder, "_state")
 }
 
 // openSink returns the archive of --data and its layout.

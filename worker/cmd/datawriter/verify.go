@@ -4,12 +4,12 @@ import (
 	"encoding/json"
 	"errors"
 	"os"
-	"strings"
 
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/account"
 	"datawriter/worker/runlog"
+	"datawriter/worker/sink"
 	"datawriter/worker/stream"
 	"datawriter/worker/verify"
 	"datawriter/worker/window"
@@ -90,9 +90,9 @@ func newVerifier(c *cli.Context) (*verify.Verifier, func(), error) {
 // existing refuses a folder that is not there: opening it as a sink would
 // create it, and an empty archive breaks no promise.
 func existing(place string) error {
-	folder, isFile := strings.CutPrefix(place, "file://")
-	if !isFile && strings.Contains(place, "://") {
-		return nil
+	folder, err := sink.FolderOf(place)
+	if err != nil {
+		return err
 	}
 	if _, err := os.Stat(folder); err != nil {
 		return usage("--data: %w", err)
