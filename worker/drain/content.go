@@ -24,7 +24,6 @@ type content struct {
 	faults  *fault.Injector
 	memory  *memory
 
-	size  pageSize
 	taken int64    // entries that the group gave
 	last  event.ID // the last of them
 	added int64    // the stream's entries-added, as last seen; stream.Unknown once it has gone back
@@ -46,18 +45,18 @@ func (c *content) read(ctx context.Context, yield func(*stream.Page) error) erro
 		return err
 	}
 	if c.byRange || !inOrder {
-		return prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield)
+		return c.memory.prefetch(ctx, c.ranged(start, end), yield)
 	}
 	if claimed := after(before.LastDelivered); claimed.Compare(end) < 0 {
 		end = claimed
 	}
 	if !fault.NoLeftovers.Is() {
-		if err := prefetch(ctx, &c.memory.pages, c.ranged(start, end), yield); err != nil {
+		if err := c.memory.prefetch(ctx, c.ranged(start, end), yield); err != nil {
 			return err
 		}
 	}
 	c.taken, c.last = 0, before.LastDelivered
-	if err := prefetch(ctx, &c.memory.pages, c.fresh(), yield); err != nil {
+	if err := c.memory.prefetch(ctx, c.fresh(), yield); err != nil {
 		return err
 	}
 	return c.undisturbed(ctx, before)
@@ -76,15 +75,20 @@ func (c *content) inOrder(ctx context.Context, g stream.GroupState) (bool, error
 
 // ranged reads [from, to) by XRANGE, page by page.
 func (c *content) ranged(from, to event.ID) source {
-	return func(ctx context.Context, page *stream.Page) error {
+	return func(ctx context.Context, into *buffer) error {
+		page := &into.page
 		page.Entries = page.Entries[:0]
 		if from.Compare(to) >= 0 {
 			return nil
 		}
-		if err := c.stream.Range(ctx, page, from, to, c.size.next()); err != nil {
+		size, err := c.room(ctx, into, from, to)
+		if err != nil || size.Entries == 0 {
 			return err
 		}
-		c.size.learn(page)
+		if err := c.stream.Range(ctx, page, from, to, size.Entries); err != nil {
+			return err
+		}
+		c.memory.sizer.Learn(page)
 		if n := len(page.Entries); n > 0 {
 			from = after(page.Entries[n-1].ID)
 		}
@@ -92,30 +96,38 @@ func (c *content) ranged(from, to event.ID) source {
 	}
 }
 
+// room returns how many of the entries with from <= ID < to the next page may ask
+// for, and waits until there is memory for them. Zero is the end.
+func (c *content) room(ctx context.Context, into *buffer, from, to event.ID) (stream.Size, error) {
+	size, err := c.memory.sizer.Next(ctx, from, to)
+	if err != nil || size.Entries == 0 {
+		return size, err
+	}
+	if err := c.memory.budget.take(ctx, into, size.Bytes); err != nil {
+		return size, err
+	}
+	if size.Counted {
+		into.page.Prepare(size.Bytes)
+	}
+	return size, nil
+}
+
 // fresh reads through the group, never more than is known to lie below the
 // window's end, so that an undisturbed run claims nothing of the next window.
 func (c *content) fresh() source {
 	left := &c.memory.tail
 	left.ids, left.asked, left.whole = left.ids[:0], 0, false
-	return func(ctx context.Context, page *stream.Page) error {
+	return func(ctx context.Context, into *buffer) error {
+		page := &into.page
 		page.Entries = page.Entries[:0]
-		size := c.size.next()
-		if !left.whole && (left.after(c.last) == 0 || size > left.asked) {
-			if err := c.look(ctx, left, size); err != nil {
-				return err
-			}
-		}
-		if left.after(c.last) == 0 {
-			return nil
-		}
-		count := min(left.after(c.last), size)
-		if fault.ReadsBeyond.Is() {
-			count = size
+		count, err := c.unread(ctx, into, left)
+		if err != nil || count == 0 {
+			return err
 		}
 		if err := c.stream.ReadNew(ctx, page, count, c.noack); err != nil {
 			return err
 		}
-		c.size.learn(page)
+		c.memory.sizer.Learn(page)
 		n := len(page.Entries)
 		if n == 0 {
 			return errDisturbed // what was counted is gone: somebody took it
@@ -130,6 +142,31 @@ func (c *content) fresh() source {
 	}
 }
 
+// unread returns how many entries behind the cursor the next page takes: no more
+// than are known to lie below the window's end.
+func (c *content) unread(ctx context.Context, into *buffer, left *tail) (int, error) {
+	room := func() (stream.Size, error) {
+		return c.room(ctx, into, after(c.last), event.ID{MS: c.window.EndMS()})
+	}
+	size, err := room()
+	if err != nil || size.Counted {
+		return size.Entries, err
+	}
+	if !left.whole && (left.after(c.last) == 0 || size.Entries > left.asked) {
+		if err := c.look(ctx, left, size.Entries); err != nil {
+			return 0, err
+		}
+		if size, err = room(); err != nil || size.Counted { // the tail may have shown large entries
+			return size.Entries, err
+		}
+	}
+	unread := left.after(c.last)
+	if fault.ReadsBeyond.Is() && unread > 0 {
+		return size.Entries, nil
+	}
+	return min(unread, size.Entries), nil
+}
+
 // tail is the last entries below the window's end. While the cursor has not
 // reached them, at least that many are left; from then on exactly those.
 type tail struct {
@@ -139,7 +176,7 @@ type tail struct {
 	page  stream.Page
 }
 
-// look finds the tail anew, of at most count entries.
+// look finds the tail again, of at most count entries.
 func (c *content) look(ctx context.Context, t *tail, count int) error {
 	if err := c.stream.Tail(ctx, &t.page, c.last, event.ID{MS: c.window.EndMS()}, count); err != nil {
 		return err
@@ -148,6 +185,8 @@ func (c *content) look(ctx context.Context, t *tail, count int) error {
 	for _, e := range slices.Backward(t.page.Entries) {
 		t.ids = append(t.ids, e.ID)
 	}
+	c.memory.sizer.Learn(&t.page)
+	t.page.Shrink(keptPage)
 	return nil
 }
 
@@ -195,25 +234,4 @@ func after(id event.ID) event.ID {
 		return event.ID{MS: id.MS + 1}
 	}
 	return event.ID{MS: id.MS, Seq: id.Seq + 1}
-}
-
-// Bounds of a page: bytes bound memory here and in Redis's output buffer, where
-// an entry may be megabytes; entries bound how long one command blocks Redis.
-const (
-	firstPage   = 32
-	targetBytes = 1 << 20
-	growth      = 8 // at most, from page to page
-)
-
-// pageSize learns how many entries a page may ask for.
-type pageSize struct{ entries int }
-
-func (s *pageSize) next() int { return max(s.entries, firstPage) }
-
-func (s *pageSize) learn(p *stream.Page) {
-	if len(p.Entries) == 0 {
-		return
-	}
-	each := max(p.Bytes/len(p.Entries), 1)
-	s.entries = max(1, min(targetBytes/each, s.next()*growth, stream.MaxPage))
 }

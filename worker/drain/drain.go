@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"time"
 
 	"go.uber.org/zap"
@@ -36,6 +37,7 @@ type Config struct {
 	Version     string        // of this program, for footers
 	Faults      *fault.Injector
 	Book        *account.Book // of the streams' accounts; nil keeps none
+	Memory      int64         // bytes to keep to, but for single entries that are larger; 0 means DefaultMemory
 }
 
 // Drainer drains windows. Its methods are not meant to be called side by side;
@@ -48,6 +50,7 @@ type Drainer struct {
 	log    *zap.Logger
 	kinds  []event.Kind // those that are drained, in the order of reports
 	memory []memory     // by kind; kinds are drained side by side, windows one after the other
+	unsure sync.Once    // that Redis does not say how much memory streams take is logged once
 
 	// What the plan of a run says, before its first window.
 	gaps           Gaps
@@ -57,9 +60,12 @@ type Drainer struct {
 
 // New returns a Drainer. It owns none of its dependencies.
 func New(source *stream.Client, to sink.Sink, runs *runlog.Log, cfg Config, log *zap.Logger) *Drainer {
+	if cfg.Memory == 0 {
+		cfg.Memory = DefaultMemory
+	}
 	return &Drainer{
 		source: source, sink: to, runs: runs, cfg: cfg, log: log,
-		kinds: append(event.Kinds(), cfg.Also...), memory: make([]memory, len(event.AllKinds())),
+		kinds: append(event.Kinds(), cfg.Also...), memory: newMemory(source, cfg.Memory),
 	}
 }
 

@@ -181,6 +181,12 @@ func (a *attempt) round(ctx context.Context) (err error) {
 		return err
 	}
 	a.total.Added = a.content.added
+	if a.content.memory.sizer.Unknown() {
+		a.unsure.Do(func() {
+			a.log.Warn("redis does not say how much memory streams take, so it adds up the sizes of entries before they are read: " +
+				"permit its user MEMORY USAGE (+memory|usage), which is cheaper")
+		})
+	}
 	if !out.needed(a.published) { // 10
 		return nil
 	}
@@ -219,5 +225,6 @@ func (a *attempt) take(ctx context.Context, p *stream.Page, out *output) error {
 		a.settling.Append(e.ID)
 		number(e, &a.numbers)
 	}
+	out.forget()
 	return ctx.Err()
 }

@@ -11,10 +11,25 @@ import (
 // small windows would otherwise spend most of its time on allocating, for each
 // of them, what a large one needs once.
 type memory struct {
-	pages [2]stream.Page
-	tail  tail
-	rows  *part.Writer[event.Row]
+	budget *budget // of all kinds
+	sizer  *stream.Sizer
+	pages  [2]buffer
+	tail   tail
+	rows   *part.Writer[event.Row]
 }
+
+// newMemory returns that of every kind.
+func newMemory(source *stream.Client, bytes int64) []memory {
+	all := make([]memory, len(event.AllKinds()))
+	shared := newBudget(bytes)
+	for _, kind := range event.AllKinds() {
+		all[kind].budget, all[kind].sizer = shared, stream.NewSizer(source.Stream(kind))
+	}
+	return all
+}
+
+// rowGroupBytes is how much of its rows a writer holds. Five kinds hold five times that.
+func (b *budget) rowGroupBytes() int { return int(min(12<<20, b.size/12)) }
 
 // writer returns a writer of rows to a staged file: the one of the window
 // before, unless that failed.

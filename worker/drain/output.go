@@ -60,6 +60,12 @@ func (o *output) append(ctx context.Context, e *event.Entry) (written bool, err 
 	return true, err
 }
 
+// forget drops what aliases the page whose entries were appended last.
+func (o *output) forget() {
+	o.row = event.Row{}
+	o.decoder.Forget()
+}
+
 // needed reports whether the round has something to publish: entries, or the
 // part 0 that every drained window has, or the part that orphaned rejects lack.
 func (o *output) needed(l listing) bool {
@@ -194,7 +200,7 @@ func (f *partFile[R]) open(ctx context.Context, o *output) (err error) {
 	if f.staged, err = o.a.sink.Stage(ctx, f.role); err != nil {
 		return err
 	}
-	f.writer = f.writerTo(f.staged, f.columns, part.Options{Compression: o.a.cfg.Compression})
+	f.writer = f.writerTo(f.staged, f.columns, part.Options{Compression: o.a.cfg.Compression, RowGroupBytes: o.a.content.memory.budget.rowGroupBytes()})
 	return nil
 }
 

@@ -8,37 +8,40 @@ import (
 	"datawriter/worker/stream"
 )
 
-// source fills a page with the next entries; an empty page is the end.
-type source func(ctx context.Context, page *stream.Page) error
+// source fills a buffer's page with the next entries, within the budget; an empty
+// page is the end.
+type source func(ctx context.Context, into *buffer) error
 
-// prefetch reads the next page while yield works on the one before. Two pages
-// are all it needs.
-func prefetch(ctx context.Context, pages *[2]stream.Page, next source, yield func(*stream.Page) error) error {
+// prefetch reads the next page while yield works on the one before, as far as the
+// budget allows. Two buffers are all it needs.
+func (m *memory) prefetch(ctx context.Context, next source, yield func(*stream.Page) error) error {
 	group, ctx := errgroup.WithContext(ctx)
-	empty, full := make(chan *stream.Page, len(pages)), make(chan *stream.Page, len(pages))
-	for i := range pages {
-		empty <- &pages[i]
+	empty, full := make(chan *buffer, len(m.pages)), make(chan *buffer, len(m.pages))
+	for i := range m.pages {
+		defer m.budget.give(&m.pages[i])
+		empty <- &m.pages[i]
 	}
 	group.Go(func() error {
 		defer close(full)
 		for {
 			select {
-			case page := <-empty:
-				if err := next(ctx, page); err != nil || len(page.Entries) == 0 {
+			case into := <-empty:
+				if err := next(ctx, into); err != nil || len(into.page.Entries) == 0 {
 					return err
 				}
-				full <- page
+				full <- into
 			case <-ctx.Done():
 				return ctx.Err()
 			}
 		}
 	})
 	group.Go(func() error {
-		for page := range full {
-			if err := yield(page); err != nil {
+		for from := range full {
+			if err := yield(&from.page); err != nil {
 				return err
 			}
-			empty <- page
+			m.budget.give(from)
+			empty <- from
 		}
 		return nil
 	})

@@ -61,6 +61,20 @@ func (d *Decoder) Decode(kind Kind, e *Entry, row *Row) Reason {
 	return ""
 }
 
+// keptScratch is how much of a decoder's space outlives a large event.
+const keptScratch = 1 << 20
+
+// Forget drops what aliases the last entry, so that its memory can go.
+func (d *Decoder) Forget() {
+	if cap(d.scratch) > keptScratch {
+		d.scratch = nil
+	}
+	d.start(nil)
+	clear(d.langs[:cap(d.langs)])
+	clear(d.tags[:cap(d.tags)])
+	d.key = nil
+}
+
 func (d *Decoder) start(event []byte) {
 	d.scanner.start(event)
 	d.lossless = true

@@ -40,6 +40,9 @@ func newCompressor(c Compression) (*compressor, error) {
 func (c *compressor) compress(page []byte) []byte {
 	switch c.codec {
 	case parquet.CompressionCodec_ZSTD:
+		if len(page) > zstdWindow && cap(c.out) < len(page) { // it would grow block by block, copied each time
+			c.out = make([]byte, 0, c.zstd.MaxEncodedSize(len(page)))
+		}
 		c.out = c.zstd.EncodeAll(page, c.out[:0])
 	case parquet.CompressionCodec_SNAPPY:
 		c.out = snappy.Encode(c.out[:cap(c.out)], page)

@@ -20,6 +20,15 @@ func (p *blockPool) get() []byte {
 	return make([]byte, 0, spoolBlock)
 }
 
+// trim lets go of the free blocks beyond so many bytes: those that a row group of
+// huge rows has needed.
+func (p *blockPool) trim(bytes int) {
+	if most := bytes/spoolBlock + 1; len(p.free) > most {
+		clear(p.free[most:])
+		p.free = p.free[:most]
+	}
+}
+
 // spool holds the finished pages of one column chunk, in blocks of the pool.
 type spool struct {
 	pool   *blockPool

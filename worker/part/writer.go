@@ -22,6 +22,7 @@ type Writer[R any] struct {
 	columns []event.Column[R]
 	writers []*columnWriter // one per column
 	leaves  []leaf
+	pool    *blockPool
 	encoder *pageEncoder
 	footer  footer
 	rows    int64 // of the current row group
@@ -37,7 +38,7 @@ func NewWriter[R any](w io.Writer, columns []event.Column[R], o Options) *Writer
 	compressor, err := newCompressor(o.Compression)
 	pool := &blockPool{}
 	pw := &Writer[R]{
-		out: countingWriter{w: w}, options: o, columns: columns, leaves: leavesOf(columns), err: err,
+		out: countingWriter{w: w}, options: o, columns: columns, leaves: leavesOf(columns), pool: pool, err: err,
 		encoder: &pageEncoder{compressor: compressor, thrift: newThriftEncoder()},
 	}
 	for _, l := range pw.leaves {
@@ -128,6 +129,7 @@ func (w *Writer[R]) endFullPages() error {
 		ended = true
 	}
 	if ended {
+		w.shrink()
 		w.held = w.measure()
 	}
 	return nil
@@ -155,18 +157,19 @@ func (w *Writer[R]) endGroup() error {
 	}
 	w.footer.add(columns, indexes, offset, w.rows)
 	w.shrink()
+	w.pool.trim(w.options.RowGroupBytes)
 	w.rows, w.held = 0, w.measure()
 	return nil
 }
 
 // shrink gives back the buffers that a few huge rows have stretched: the
-// usual ones stay below four pages and are kept.
+// usual ones stay below two pages and are kept.
 func (w *Writer[R]) shrink() {
-	most := 4 * w.options.PageBytes
+	most := 2 * w.options.PageBytes
 	w.encoder.raw = keepBelow(w.encoder.raw, most)
 	w.encoder.compressor.out = keepBelow(w.encoder.compressor.out, most)
 	for _, c := range w.writers {
-		if c.texts != nil {
+		if c.texts != nil && len(c.texts.arrays.bytes) == 0 {
 			c.texts.arrays.bytes = keepBelow(c.texts.arrays.bytes, most)
 		}
 	}

@@ -49,7 +49,7 @@ func (s *Stream) Group(ctx context.Context) (GroupState, error) {
 	if err != nil {
 		return GroupState{}, classify(operation+s.name, err)
 	}
-	info, err := s.redis.XInfoStream(ctx, s.name).Result()
+	info, err := s.facts(ctx)
 	if err != nil {
 		return GroupState{}, classify(operation+s.name, err)
 	}
@@ -61,12 +61,12 @@ func (s *Stream) Group(ctx context.Context) (GroupState, error) {
 	return GroupState{}, classify(operation+s.name, replyError("NOGROUP "+s.group+" was removed meanwhile"))
 }
 
-func (s *Stream) groupState(g redis.XInfoGroup, info *redis.XInfoStream, groups int) (GroupState, error) {
+func (s *Stream) groupState(g redis.XInfoGroup, info streamFacts, groups int) (GroupState, error) {
 	delivered, err := event.ParseID(g.LastDeliveredID)
 	if err != nil {
 		return GroupState{}, classify("read the group of "+s.name, err)
 	}
-	generated, err := event.ParseID(info.LastGeneratedID)
+	generated, err := event.ParseID(info.lastID)
 	if err != nil {
 		return GroupState{}, classify("read the group of "+s.name, err)
 	}
@@ -76,7 +76,7 @@ func (s *Stream) groupState(g redis.XInfoGroup, info *redis.XInfoStream, groups 
 		Lag:           g.Lag,
 		Pending:       g.Pending,
 		Groups:        groups,
-		EntriesAdded:  info.EntriesAdded,
+		EntriesAdded:  info.added,
 		LastGenerated: generated,
 	}, nil
 }

@@ -15,6 +15,7 @@ import (
 type Page struct {
 	Entries []event.Entry
 	Bytes   int // size of the reply
+	Largest int // size of its largest entry
 
 	reply  []byte
 	fields [][]byte
@@ -28,7 +29,7 @@ var errReply = errors.New("malformed reply of redis")
 // Entries alias the reply.
 func (p *Page) load(reply []byte, wrapped bool) error {
 	p.Entries, p.fields = p.Entries[:0], p.fields[:0]
-	p.Bytes = len(reply)
+	p.Bytes, p.Largest = len(reply), 0
 	in := respReader{rest: reply}
 	if wrapped {
 		n, ok := in.array()
@@ -45,12 +46,30 @@ func (p *Page) load(reply []byte, wrapped bool) error {
 	}
 	n, _ := in.array()
 	for range n {
+		before := len(in.rest)
 		p.entry(&in)
 		if in.err != nil {
 			break
 		}
+		p.Largest = max(p.Largest, before-len(in.rest))
 	}
 	return in.end()
+}
+
+// Prepare makes room for a reply of that many bytes, so that it need not be copied
+// while it arrives.
+func (p *Page) Prepare(bytes int) {
+	if bytes += leastRead; cap(p.reply) < bytes {
+		*p = Page{Entries: p.Entries[:0], fields: p.fields[:0], reply: make([]byte, 0, bytes)}
+	}
+}
+
+// Shrink gives the page's memory back if that is more than so many bytes. Its
+// entries are gone then.
+func (p *Page) Shrink(most int) {
+	if cap(p.reply) > most {
+		*p = Page{}
+	}
 }
 
 // entry parses [ID, [name, value, ...]]. An entry that was deleted while it

@@ -1,6 +1,7 @@
 package stream
 
 import (
+	"context"
 	"strings"
 
 	"github.com/redis/go-redis/v9"
@@ -17,6 +18,19 @@ func newScript(text string) *redis.Script {
 	}
 	return redis.NewScript(text)
 }
+
+// ask runs a script that changes nothing, as a user who may only read can, or as one
+// who may run any script. The error code is NOPERM for one who may do neither.
+func (s *Stream) ask(ctx context.Context, script *redis.Script, args ...any) *redis.Cmd {
+	reply := script.RunRO(ctx, s.redis, []string{s.name}, args...)
+	if hasCode(reply.Err(), []string{noPermission}) {
+		return script.Run(ctx, s.redis, []string{s.name}, args...)
+	}
+	return reply
+}
+
+// noPermission is the error code of what the user may not do.
+const noPermission = "NOPERM"
 
 // scriptMutants are the mutants that lie in a script's text.
 var scriptMutants = []struct {

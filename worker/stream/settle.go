@@ -155,34 +155,50 @@ func (s *Stream) Trim(ctx context.Context, server string, startMS, endMS uint64,
 }
 
 // sweep acks what is pending below E although its entry is gone.
-// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] S and ARGV[4] E in
-// milliseconds, ARGV[5] most to touch. Returns the number of such IDs.
+// KEYS[1] stream; ARGV[1] Server.ID, ARGV[2] group, ARGV[3] and ARGV[4] bounds of the
+// IDs, ARGV[5] most to touch, ARGV[6] most bytes to read. Returns {number of such IDs,
+// the last ID that was looked at, or nil when none is left}.
+//
+// To see that an entry is there means to read it, and it may be megabytes.
 var sweep = newScript(`#!lua flags=allow-oom
 ` + sameServer + `
-local key, group = KEYS[1], ARGV[2]
-local gone = {}
-for _, p in ipairs(redis.call('XPENDING', key, group, ARGV[3] .. '-0', '(' .. ARGV[4] .. '-0', ARGV[5])) do
-  if #redis.call('XRANGE', key, p[1], p[1]) == 0 then gone[#gone + 1] = p[1] end
+local key, group, room = KEYS[1], ARGV[2], tonumber(ARGV[6])
+local pending = redis.call('XPENDING', key, group, ARGV[3], ARGV[4], ARGV[5])
+local gone, at = {}, 0
+while at < #pending and room > 0 do
+  at = at + 1
+  local id = pending[at][1]
+  local entry = redis.call('XRANGE', key, id, id)[1]
+  if not entry then gone[#gone + 1] = id end
+  for _, field in ipairs(entry and entry[2] or {}) do room = room - #field end
 end
 if #gone > 0 then redis.call('XACK', key, group, unpack(gone)) end
-return #gone
+if at == #pending and #pending < tonumber(ARGV[5]) then return {#gone} end
+return {#gone, pending[at][1]}
 `)
+
+// sweepBytes bounds what one script of the sweep reads, and so how long it blocks
+// Redis.
+const sweepBytes = 16 << 20
 
 // SweepPending removes from the pending list what was claimed in [startMS,
 // endMS) and is not there any more, and returns how many those were. Of the window
 // that is being drained each is an entry that this archive claimed and could not
 // keep: somebody else deleted it.
 func (s *Stream) SweepPending(ctx context.Context, server string, startMS, endMS uint64) (int, error) {
-	total := 0
+	total, from := 0, event.ID{MS: startMS}.String()
 	for startMS < endMS { // Redis refuses the empty range before the first millisecond
-		n, err := sweep.Run(ctx, s.redis, []string{s.name}, server, s.group, startMS, endMS, MaxPage).Int()
+		reply, err := sweep.Run(ctx, s.redis, []string{s.name}, server, s.group, from, "("+event.ID{MS: endMS}.String(), MaxPage, sweepBytes).Slice()
 		if err != nil {
 			return total, classify("sweep the pending list of "+s.name, err)
 		}
-		total += n
-		if n < MaxPage {
+		gone, _ := reply[0].(int64)
+		total += int(gone)
+		if len(reply) < 2 {
 			break
 		}
+		last, _ := reply[1].(string)
+		from = "(" + last
 	}
 	return total, nil
 }

@@ -21,7 +21,7 @@ type State struct {
 
 // State looks at the stream.
 func (s *Stream) State(ctx context.Context) (State, error) {
-	info, err := s.redis.XInfoStream(ctx, s.name).Result()
+	info, err := s.facts(ctx)
 	if isMissing(err) {
 		return State{}, nil
 	}
@@ -32,7 +32,7 @@ func (s *Stream) State(ctx context.Context) (State, error) {
 	if err != nil {
 		return State{}, classify("look at "+s.name, err)
 	}
-	state := State{Exists: true, Length: info.Length, EntriesAdded: info.EntriesAdded, Groups: len(groups)}
+	state := State{Exists: true, Length: info.length, EntriesAdded: info.added, Groups: len(groups)}
 	for _, g := range groups {
 		state.Grouped = state.Grouped || g.Name == s.group
 	}

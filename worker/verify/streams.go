@@ -18,6 +18,7 @@ type kindStream struct {
 	v      *Verifier
 	kind   event.Kind
 	stream *stream.Stream
+	sizer  *stream.Sizer // of the pages
 	server stream.Server
 	state  stream.State
 }
@@ -44,7 +45,8 @@ func (t *tally) add(id event.ID) {
 }
 
 func (v *Verifier) readStream(ctx context.Context, kind event.Kind, server stream.Server) (err error) {
-	k := &kindStream{v: v, kind: kind, stream: v.cfg.Source.Stream(kind), server: server}
+	of := v.cfg.Source.Stream(kind)
+	k := &kindStream{v: v, kind: kind, stream: of, sizer: stream.NewSizer(of), server: server}
 	if k.state, err = k.stream.State(ctx); err != nil {
 		return err
 	}
@@ -121,12 +123,20 @@ func (k *kindStream) look(ctx context.Context, w window.Window) (*leftover, erro
 	var entries *ledger.Set
 	page := &stream.Page{}
 	for from, to := (event.ID{MS: w.StartMS()}), (event.ID{MS: w.EndMS()}); ; {
-		if err := k.stream.Range(ctx, page, from, to, pageSize); err != nil {
+		size, err := k.sizer.Next(ctx, from, to)
+		if err != nil {
+			return nil, err
+		}
+		if size.Entries == 0 {
+			break
+		}
+		if err := k.stream.Range(ctx, page, from, to, size.Entries); err != nil {
 			return nil, err
 		}
 		if len(page.Entries) == 0 {
 			break
 		}
+		k.sizer.Learn(page)
 		// The files come second, so that an entry settled between the two is found in them.
 		if entries == nil {
 			var err error
@@ -160,10 +170,6 @@ func after(id event.ID) event.ID {
 	}
 	return event.ID{MS: id.MS, Seq: id.Seq + 1}
 }
-
-// pageSize bounds what one page of entries takes here and in Redis; an entry
-// may be megabytes.
-const pageSize = 500
 
 // ledger returns the entries that the files hold of a window, as listed now; nil
 // when it is not drained or a file is damaged.

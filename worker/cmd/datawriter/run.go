@@ -5,8 +5,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"math"
 	"os"
 	"runtime/debug"
+	"strconv"
 	"strings"
 	"time"
 
@@ -53,6 +55,7 @@ Examples:
 			&cli.DurationFlag{Name: "lease", EnvVars: env("lease"), Value: 10 * time.Second, Usage: "how long a killed run keeps others from its streams"},
 			&cli.BoolFlag{Name: "noack", EnvVars: env("noack"), Usage: "read without a pending list: cheaper for Redis, invisible to XPENDING"},
 			&cli.StringFlag{Name: "compression", Category: filesCategory, EnvVars: env("compression"), Value: string(part.Zstd), Usage: "`CODEC` of the pages: zstd, snappy or none"},
+			&cli.StringFlag{Name: "memory", EnvVars: env("memory"), Value: "144MiB", Usage: "`SIZE` of memory to keep to, at least 48MiB; an entry that alone is larger than a part of it takes what it needs"},
 			&cli.StringFlag{Name: "output", EnvVars: env("output"), Value: "-", Usage: "`FILE` for the JSON document, - for standard output"},
 			stateFlag(),
 		}, connectionFlags(), dataFlags(), logFlags(), profileFlags()),
@@ -70,20 +73,19 @@ type runDocument struct {
 	Windows []runlog.Record `json:"windows"`
 }
 
-// memoryLimit is where a drain collects garbage more often rather than grow: a
-// window of 4.5 million events takes hardly more than one of 450,000 then (127 MB),
-// for 3 % more CPU. Entries of megabytes take what they need beyond it.
-const memoryLimit = 144 << 20
-
 func runAction(c *cli.Context) error {
-	if os.Getenv("GOMEMLIMIT") == "" {
-		debug.SetMemoryLimit(memoryLimit)
+	memory, err := parseMemory(c.String("memory"))
+	if err != nil {
+		return err
+	}
+	if os.Getenv("GOMEMLIMIT") == "" { // from here on garbage is collected more often
+		debug.SetMemoryLimit(memory)
 	}
 	w, length, err := parseRunWindow(c.String("window"))
 	if err != nil {
 		return err
 	}
-	drainer, closer, err := newDrainer(c, length)
+	drainer, closer, err := newDrainer(c, length, memory)
 	if err != nil {
 		return err
 	}
@@ -117,8 +119,29 @@ func parseRunWindow(text string) (window.Window, time.Duration, error) {
 	return w, w.Length, nil
 }
 
+// leastMemory is where the pages of all kinds still move side by side.
+const leastMemory = 48 << 20
+
+// parseMemory reads --memory: bytes, or a number with a unit.
+func parseMemory(text string) (int64, error) {
+	number, unit := text, int64(1)
+	for suffix, size := range map[string]int64{"KiB": 1 << 10, "MiB": 1 << 20, "GiB": 1 << 30} {
+		if digits, ok := strings.CutSuffix(text, suffix); ok {
+			number, unit = digits, size
+		}
+	}
+	n, err := strconv.ParseInt(number, 10, 64)
+	if err != nil || n < 0 || n > math.MaxInt64/unit {
+		return 0, usage("--memory %q is no size: give bytes, or a number of KiB, MiB or GiB like 144MiB", text)
+	}
+	if n*unit < leastMemory {
+		return 0, usage("--memory %s is too little: at least 48MiB", text)
+	}
+	return n * unit, nil
+}
+
 // newDrainer wires a drainer from the flags.
-func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), error) {
+func newDrainer(c *cli.Context, length time.Duration, memory int64) (*drain.Drainer, func(), error) {
 	compression, err := part.ParseCompression(c.String("compression"))
 	if err != nil {
 		return nil, nil, usage("--compression: %w", err)
@@ -152,7 +175,7 @@ func newDrainer(c *cli.Context, length time.Duration) (*drain.Drainer, func(), e
 	cfg := drain.Config{
 		Length: length, Layout: layout, Compression: compression, NoAck: c.Bool("noack"),
 		CatchUp: c.Bool("catch-up"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
-		Attempts: c.Int("attempts"), Also: kinds, Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)),
+		Attempts: c.Int("attempts"), Also: kinds, Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)), Memory: memory,
 	}
 	return drain.New(client, to, runlog.Open(stateDir(c)), cfg, log), func() { _ = client.Close(); _ = log.Sync() }, nil
 }
