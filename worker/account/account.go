@@ -210,10 +210,11 @@ func (s *State) End(l Look, published int64, files Files) error {
 			return nil // what was there may be in files, and what is numbered in between still there
 		}
 	}
+	added := max(l.Added, s.Added, filed+l.Length)
 	if s.Recount {
-		s.Numbers.close() // what is missing may have been in the parts
+		s.Numbers.forgive(added) // what is missing may have been in the parts
 	}
-	skipped, err := s.Numbers.judge(files)
+	skipped, err := s.Numbers.judge(added, files)
 	if err != nil {
 		return err
 	}

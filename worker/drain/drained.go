@@ -100,10 +100,10 @@ func (a *attempt) remember(marked window.Spans) error {
 	}
 	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
 		s.Mark(marked...)
-		s.Numbers.Merge(a.numbers.Seen)
+		s.Numbers.Note(&a.numbers)
 		return nil
 	})
-	if errors.Is(err, account.ErrBusy) && len(a.numbers.Seen) == 0 {
+	if errors.Is(err, account.ErrBusy) && len(a.numbers.Seen) == 0 && !a.numbers.Broken {
 		// A run that was stopped holds the account. Redis has the mark, and the state
 		// learns it from there with the next window.
 		a.log.Warn("the state does not know yet that a window is drained", zap.Stringer("window", a.window), zap.Stringer("kind", a.kind), zap.Error(err))
