@@ -49,6 +49,9 @@ func (d *Decoder) Decode(kind Kind, e *Entry, row *Row) Reason {
 	if !whole {
 		return ReasonNotJSON
 	}
+	if d.lone {
+		return ReasonText
+	}
 	if reason := d.reject(kind, row); reason != "" {
 		return reason
 	}

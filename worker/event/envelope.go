@@ -134,8 +134,7 @@ func (r *Envelopes) word() Text {
 		r.skip()
 		return nil
 	}
-	value, _ := r.text()
-	return value
+	return r.text()
 }
 
 // integer reads a 64-bit integer, and returns null for any other value.

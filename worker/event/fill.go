@@ -23,11 +23,7 @@ func (d *Decoder) string() Text {
 		d.unknown()
 		return nil
 	}
-	value, sound := d.text()
-	if !sound {
-		d.lossless = false
-	}
-	return value
+	return d.text()
 }
 
 // unknown reads a value that no column is for.

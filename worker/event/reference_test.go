@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -84,6 +85,11 @@ func stringValue(decoded string, raw []byte) jsonValue {
 		}
 	}
 	return jsonValue{token: '"', text: decoded, broken: strings.Count(decoded, "\ufffd") != lawful}
+}
+
+// isBroken reports whether a string or a name anywhere in the value is.
+func (v jsonValue) isBroken() bool {
+	return v.broken || slices.ContainsFunc(v.names, jsonValue.isBroken) || slices.ContainsFunc(v.elements, jsonValue.isBroken)
 }
 
 // str and object build values.
@@ -203,6 +209,9 @@ func referenceDecode(tb testing.TB, kind Kind, event []byte) (columns, Reason) {
 		return nil, ReasonNotJSON
 	}
 	tree := parseJSON(tb, event)
+	if tree.isBroken() {
+		return nil, ReasonText
+	}
 	if reason := referenceReject(kind, tree); reason != "" {
 		return nil, reason
 	}
@@ -330,7 +339,7 @@ var (
 
 func (c columns) takeTime(raw string) {
 	at, err := time.Parse(time.RFC3339, raw)
-	valid := err == nil && rfc3339.MatchString(raw)
+	valid := err == nil && rfc3339.MatchString(raw) && 1 <= at.UTC().Year() && at.UTC().Year() <= 9999
 	if valid {
 		c["created_at"] = at.UnixMicro()
 	}

@@ -11,6 +11,7 @@ const (
 	ReasonTooLarge       Reason = "too_large"         // the event is longer than MaxEventBytes
 	ReasonNotUTF8        Reason = "not_utf8"          // the event is not valid UTF-8
 	ReasonNotJSON        Reason = "not_json"          // the event is not one JSON object
+	ReasonText           Reason = "bad_text"          // a string or a name has half of a surrogate pair, \ud83d, which no UTF-8 can hold
 	ReasonNoDID          Reason = "no_did"            // did is missing, empty or not a string
 	ReasonNoTime         Reason = "no_time_us"        // time_us is missing or not a 64-bit integer
 	ReasonTimeOutOfRange Reason = "time_out_of_range" // time_us is outside [MinTimeUS, MaxTimeUS)
@@ -27,7 +28,7 @@ const (
 // order in which Decode looks for them.
 func Reasons() []Reason {
 	return []Reason{
-		ReasonNoEvent, ReasonTooLarge, ReasonNotUTF8, ReasonNotJSON, ReasonNoDID, ReasonNoTime,
+		ReasonNoEvent, ReasonTooLarge, ReasonNotUTF8, ReasonNotJSON, ReasonText, ReasonNoDID, ReasonNoTime,
 		ReasonTimeOutOfRange, ReasonNoCommit, ReasonOperation, ReasonCollection, ReasonNoRKey,
 	}
 }

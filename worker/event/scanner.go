@@ -24,6 +24,7 @@ type scanner struct {
 	fresh   bool // a container has just been opened: no comma before its first member
 	failed  bool
 	wide    bool   // a string may have bytes from 0x80 on
+	lone    bool   // a string, a name perhaps, had half a surrogate pair
 	key     []byte // of the member that nextMember found
 	scratch []byte // strings that had escapes, one behind the other
 }
@@ -74,7 +75,7 @@ func (s *scanner) nextMember() bool {
 		s.fail()
 		return false
 	}
-	s.key, _ = s.text()
+	s.key = s.text()
 	if s.peek() != ':' {
 		s.fail()
 		return false
@@ -194,14 +195,14 @@ var plain = func() (table [256]bool) {
 
 // text consumes the string whose opening quote peek has shown and returns its
 // value, never nil: a slice of the text where that is possible, else of
-// scratch. sound is false if the string had a lone surrogate, which no UTF-8
-// can hold; as in encoding/json, U+FFFD stands for it.
-func (s *scanner) text() (value []byte, sound bool) {
+// scratch. U+FFFD stands for a lone surrogate, which no UTF-8 can hold, as in
+// encoding/json; lone says that there was one.
+func (s *scanner) text() []byte {
 	begin := s.pos + 1
 	end := s.plainEnd(begin)
 	if end < len(s.data) && s.data[end] == '"' {
 		s.pos = end + 1
-		return s.data[begin:end:end], true
+		return s.data[begin:end:end]
 	}
 	return s.escapedText(begin, end)
 }
@@ -246,31 +247,29 @@ func specials(word uint64) uint64 {
 }
 
 // escapedText continues text at the first byte that is not plain.
-func (s *scanner) escapedText(begin, end int) (value []byte, sound bool) {
+func (s *scanner) escapedText(begin, end int) []byte {
 	kept := len(s.scratch)
-	sound = true
 	for {
 		s.scratch = append(s.scratch, s.data[begin:end]...)
 		s.pos = end
 		if s.accept('"') {
-			return s.scratch[kept:len(s.scratch):len(s.scratch)], sound
+			return s.scratch[kept:len(s.scratch):len(s.scratch)]
 		}
 		if !s.accept('\\') {
 			s.fail() // a control character, or the end of the text
-			return s.data[:0], false
+			return s.data[:0]
 		}
-		sound = s.escape() && sound
+		s.escape()
 		begin = s.pos
 		end = s.plainEnd(begin)
 	}
 }
 
-// escape appends what the escape behind a backslash stands for to scratch. It
-// returns false for a lone surrogate.
-func (s *scanner) escape() bool {
+// escape appends what the escape behind a backslash stands for to scratch.
+func (s *scanner) escape() {
 	if s.pos == len(s.data) {
 		s.fail()
-		return false
+		return
 	}
 	c := s.data[s.pos]
 	s.pos++
@@ -287,30 +286,29 @@ func (s *scanner) escape() bool {
 	case 't':
 		c = '\t'
 	case 'u':
-		return s.unicodeEscape()
+		s.unicodeEscape()
+		return
 	default:
 		s.fail()
-		return false
+		return
 	}
 	s.scratch = append(s.scratch, c)
-	return true
 }
 
 // unicodeEscape appends the character of \uXXXX, or of the two escapes of a
 // surrogate pair.
-func (s *scanner) unicodeEscape() bool {
+func (s *scanner) unicodeEscape() {
 	r, ok := s.hex4(s.pos)
 	if !ok {
 		s.fail()
-		return false
+		return
 	}
 	s.pos += 4
-	sound := !utf16.IsSurrogate(r)
-	if !sound {
-		r, sound = s.pair(r)
+	if utf16.IsSurrogate(r) {
+		r, ok = s.pair(r)
+		s.lone = s.lone || !ok
 	}
 	s.scratch = utf8.AppendRune(s.scratch, r)
-	return sound
 }
 
 // pair consumes the escape of the low surrogate that makes a character with

@@ -19,7 +19,8 @@ func appendMillis(dst []byte, micros int64) []byte {
 // parseTime parses an RFC 3339 time and returns microseconds of Unix time;
 // further digits are cut off. It is stricter than package time, which takes
 // one-digit hours, decimal commas and offsets of 24 hours. Leap seconds
-// are refused: their microseconds would be those of the second after.
+// are refused: their microseconds would be those of the second after; so are times
+// that are not in the years 1 to 9999 in UTC, at which query engines fail.
 func parseTime(s []byte) (micros int64, ok bool) {
 	const seconds = len("2006-01-02T15:04:05")
 	if len(s) <= seconds {
@@ -34,8 +35,15 @@ func parseTime(s []byte) (micros int64, ok bool) {
 		return 0, false
 	}
 	offset, ok := parseOffset(rest)
-	return (date-offset)*1e6 + fraction, ok
+	micros = (date-offset)*1e6 + fraction
+	return micros, ok && leastTime <= micros && micros < endOfTime
 }
+
+// The years 1 to 9999 of the proleptic Gregorian calendar, in microseconds of Unix time.
+var (
+	leastTime = time.Date(1, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+	endOfTime = time.Date(10_000, 1, 1, 0, 0, 0, 0, time.UTC).UnixMicro()
+)
 
 // parseDate parses "2006-01-02T15:04:05" and returns seconds of Unix time as
 // if it were UTC.
