@@ -180,10 +180,14 @@ func (c *course) calm() {
 	c.relay.set(0)
 }
 
-// arrived waits until as much is stored as must be, or nothing more comes.
+// arrived waits until as much is stored as must be, or nothing more comes: longer
+// than a doubt lasts, unless a gap is told already.
 func (c *course) arrived(t *tally) {
-	last, since := int64(-1), time.Now()
-	for time.Since(since) < 15*time.Second {
+	last, since, patience := int64(-1), time.Now(), 15*time.Second
+	if len(c.gapsTold()) > 0 {
+		patience = 5 * time.Second
+	}
+	for time.Since(since) < patience {
 		n := c.stored()
 		if n >= int64(t.expected) && time.Since(since) > 2*time.Second {
 			return
