@@ -66,7 +66,9 @@ func (c *continuity) delivered(p place, known bool, now time.Time) {
 		}
 	}
 	c.count++
-	c.oldest = min(c.oldest, p.us)
+	if p.us >= c.asked.us { // one that is older was imported: it is no end of a gap
+		c.oldest = min(c.oldest, p.us)
+	}
 	if p.us > c.low.TimeUS && c.later == 0 {
 		c.later = p.us
 	}
@@ -108,6 +110,9 @@ func (c *continuity) broken(now time.Time, grace time.Duration) bool {
 
 // gap returns what is missing.
 func (c *continuity) gap(host string, wire Wire, now time.Time) Gap {
+	if c.oldest == math.MaxInt64 {
+		c.oldest = now.UnixMicro()
+	}
 	g := Gap{After: c.low.time(), Until: time.UnixMicro(c.oldest).UTC(), Host: host, Wire: wire, Noticed: now.UTC(), UntilSeq: c.beginsSeq}
 	if c.asked.seq > 0 {
 		g.AfterSeq = c.low.Seq

@@ -146,6 +146,9 @@ func TestWhatProvesThatAConnectionContinues(t *testing.T) {
 			if len(c.came) > 0 && got == "doubt" && !k.broken(now.Add(2*time.Hour), time.Hour) {
 				t.Error("the doubt never ends")
 			}
+			if g := k.gap(c.host, c.wire, now); got == "doubt" && len(c.came) > 0 && g.Until.Before(time.UnixMicro(c.asked.us)) {
+				t.Errorf("the gap that it comes to ends at an imported time: %+v", g)
+			}
 		})
 	}
 }
