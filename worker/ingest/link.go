@@ -174,7 +174,7 @@ func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, no
 	case known:
 		lane.duplicates.Inc()
 		s.remembered()
-		return lane.proves(connection) && connection < l.number
+		return connection < l.number && (lane.proves(connection) || l.behind(e.TimeUS.Value))
 	case early:
 		lane.duplicates.Inc()
 		return false
@@ -186,6 +186,12 @@ func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, no
 	l.of.metrics.lastEvent.Set(float64(now.UnixMilli()) / 1000)
 	l.of.arrived(now.Sub(time.UnixMicro(e.TimeUS.Value)))
 	return false
+}
+
+// behind reports whether a known event is older than the position by more than the
+// clocks of hosts differ: whichever connection stored it, no hole is before it.
+func (l *link) behind(us int64) bool {
+	return us >= l.asked.us && us <= l.low.TimeUS-overlap.Microseconds()
 }
 
 // judge notes what an event says about continuity and numbers.
