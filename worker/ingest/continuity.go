@@ -33,11 +33,11 @@ type continuity struct {
 	marked    bool // the position has marks: a number proves something when one of them has come
 	known     int
 	first     time.Time // when the first event came
-	count     int
-	oldest    int64 // time of the oldest event delivered, microseconds
-	certain   bool  // the host has said or shown that there is a gap
-	beginsSeq int64 // what it still has begins there; 0 is not known
-	later     int64 // time of the first event that is later than the position
+	count     int       // of events that nobody had stored
+	oldest    int64     // time of the oldest event delivered, microseconds
+	certain   bool      // the host has said or shown that there is a gap
+	beginsSeq int64     // what it still has begins there; 0 is not known
+	later     int64     // time of the first event that is later than the position
 }
 
 func newContinuity(low position, host string, wire Wire, asked cursor) *continuity {
@@ -54,18 +54,20 @@ func newContinuity(low position, host string, wire Wire, asked cursor) *continui
 func (c *continuity) begins(seq int64) { c.beginsSeq = seq }
 
 // delivered notes an event; known says that it is one that was stored before the
-// doubt began.
-func (c *continuity) delivered(p place, known bool, now time.Time) {
+// doubt began, stored that it is one at all: such a one is no sign of a gap.
+func (c *continuity) delivered(p place, known, stored bool, now time.Time) {
 	if !c.doubt {
 		return
 	}
-	if c.count == 0 {
+	if c.first.IsZero() {
 		c.first = now
 		if c.asked.seq > 0 && !c.certain {
 			c.firstNumber(p.seq)
 		}
 	}
-	c.count++
+	if !stored {
+		c.count++
+	}
 	if p.us >= c.asked.us { // one that is older was imported: it is no end of a gap
 		c.oldest = min(c.oldest, p.us)
 	}
@@ -102,7 +104,7 @@ func (c *continuity) numbersShown() {
 
 // broken reports that the proof has not come and will not come.
 func (c *continuity) broken(now time.Time, grace time.Duration) bool {
-	if !c.doubt || c.count == 0 || c.asked.seq > 0 && !c.certain { // a number is shown, or refused, by what comes
+	if !c.doubt || c.first.IsZero() || c.asked.seq > 0 && !c.certain { // a number is shown, or refused, by what comes
 		return false
 	}
 	return c.certain && c.later > 0 || c.count >= graceEvents || now.Sub(c.first) >= grace

@@ -132,12 +132,12 @@ func (l *link) take(s *subscription, e *event.Envelope) error {
 		}
 	}
 	var id identity
-	proves := false
+	proves, known := false, false
 	if to >= 0 {
 		id = s.identify.of(e)
-		proves = l.store(s, to, e, id, now)
+		proves, known = l.store(s, to, e, id, now)
 	}
-	if err := l.judge(s, e, id, to >= 0, proves, believed, now); err != nil {
+	if err := l.judge(s, e, id, to >= 0, proves, known, believed, now); err != nil {
 		return err
 	}
 	if s.stretch == replay && believed {
@@ -165,27 +165,36 @@ func (l *link) expected(s *subscription, e *event.Envelope) error {
 }
 
 // store adds an event that its lane has not been given. It reports whether the
-// lane was given it before this connection's doubt.
-func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, now time.Time) (proves bool) {
+// lane was given it before this connection's doubt, and whether at all.
+func (l *link) store(s *subscription, to int, e *event.Envelope, id identity, now time.Time) (proves, known bool) {
 	lane := l.of.lanes[to]
-	connection, known := lane.seen.has(id)
+	var connection int64
+	connection, known = lane.seen.has(id)
 	early := s.early(e.TimeUS.Value, !l.legacy)
 	switch {
+	case known && s.stretch != live && connection == l.number+1: // live first, and replayed now
+		lane.seen.add(id, l.number)
+		lane.duplicates.Inc()
+		return false, true
 	case known:
 		lane.duplicates.Inc()
 		s.remembered()
-		return connection < l.number && (lane.proves(connection) || l.behind(e.TimeUS.Value))
+		return connection < l.number && (lane.proves(connection) || l.behind(e.TimeUS.Value)), true
 	case early:
 		lane.duplicates.Inc()
-		return false
+		return false, false
 	}
-	lane.seen.add(id, l.number)
+	number := l.number
+	if s.stretch == live {
+		number++
+	}
+	lane.seen.add(id, number)
 	l.batch.add(to, e, id)
 	l.fresh = true
 	l.of.quiet.reset()
 	l.of.metrics.lastEvent.Set(float64(now.UnixMilli()) / 1000)
 	l.of.arrived(now.Sub(time.UnixMicro(e.TimeUS.Value)))
-	return false
+	return false, false
 }
 
 // behind reports whether a known event is older than the position by more than the
@@ -195,13 +204,13 @@ func (l *link) behind(us int64) bool {
 }
 
 // judge notes what an event says about continuity and numbers.
-func (l *link) judge(s *subscription, e *event.Envelope, id identity, ours, proves, believed bool, now time.Time) error {
+func (l *link) judge(s *subscription, e *event.Envelope, id identity, ours, proves, known, believed bool, now time.Time) error {
 	if !e.TimeUS.Valid {
 		return nil
 	}
 	p := place{e.TimeUS.Value, e.Cursor.Value}
 	if ours && s.stretch != live && (s.reached || proves) {
-		l.continuity.delivered(p, proves, now)
+		l.continuity.delivered(p, proves, known, now)
 	}
 	if ours && !l.legacy {
 		if err := l.numbered(p, id, now); err != nil {
@@ -280,22 +289,45 @@ func (l *link) cut(ctx context.Context) error {
 	to := l.place()
 	passed := l.legacy && l.crossing.joined || to.TimeUS >= l.began.UnixMicro()
 	for _, lane := range l.of.lanes {
-		lane.at.Connection = l.number
-		if l.continuity.doubt || l.legacy && l.crossing.open() {
-			lane.at = lane.at.doubted(l.number)
-		} else {
-			lane.at = lane.at.trusted(l.number, passed)
-		}
+		lane.at = l.judged(lane.at, passed)
 		if !l.continuity.doubt {
 			lane.at = lane.at.raised(to)
 		}
 	}
 	full := l.batch
-	next, err := l.of.commit(ctx, full, l.number)
+	next, err := l.of.commit(ctx, full, l.stored())
 	if err == nil {
 		l.batch = next
 	}
 	return err
+}
+
+// judged returns a lane's position with what is known about this link's events.
+// What a replay brings has the link's number, what is live the one behind it.
+func (l *link) judged(at position, passed bool) position {
+	if l.legacy {
+		at.Connection = l.number + 1
+	} else {
+		at.Connection = l.number
+	}
+	switch {
+	case l.continuity.doubt:
+		at = at.doubted(l.number)
+		at.Through = at.Connection
+		return at
+	case l.legacy && l.crossing.open():
+		return at.trusted(l.number, false).doubted(l.number + 1)
+	}
+	return at.trusted(l.number, passed)
+}
+
+// stored returns the number under which Redis keeps the identities of a batch:
+// where some are live and not crossed, that of those.
+func (l *link) stored() int64 {
+	if l.legacy && l.crossing.open() {
+		return l.number + 1
+	}
+	return l.number
 }
 
 // place returns up to where everything has come. A host that numbers sends in

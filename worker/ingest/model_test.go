@@ -126,7 +126,7 @@ func TestWhatProvesThatAConnectionContinues(t *testing.T) {
 			now := time.Now()
 			k := newContinuity(c.low, c.host, c.wire, c.asked)
 			for _, e := range c.came {
-				k.delivered(place{e.us, e.seq}, e.known, now)
+				k.delivered(place{e.us, e.seq}, e.known, e.known, now)
 			}
 			got := "continues"
 			switch {

@@ -108,7 +108,6 @@ func (o *Options) defaults() {
 			*d.of = d.default_
 		}
 	}
-	o.Grace = min(o.Grace, o.Stall) // a connection that is silent ends then, and the next one begins with another doubt
 	if o.Remember <= 0 {
 		o.Remember = maxSeen
 	}
