@@ -36,6 +36,7 @@ type Config struct {
 	Also        []event.Kind  // raw kinds to drain beside the five
 	Version     string        // of this program, for footers
 	Faults      *fault.Injector
+	Adopt       bool          // take the groups over from another archive
 	Book        *account.Book // of the streams' accounts; nil keeps none
 	Memory      int64         // bytes to keep to, but for single entries that are larger; 0 means DefaultMemory
 }
@@ -56,6 +57,7 @@ type Drainer struct {
 	gaps           Gaps
 	misdatedBefore time.Time // a window that starts before it has entries of a wrong clock
 	missing        missingParts
+	owner          stream.Owner // this archive, as the groups know it
 }
 
 // New returns a Drainer. It owns none of its dependencies.
@@ -80,6 +82,9 @@ func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Re
 	if err := d.awaitClosed(ctx, w); err != nil {
 		return nil, err
 	}
+	if err := d.checkOwner(ctx); err != nil {
+		return nil, err
+	}
 	windows, err := d.plan(ctx, w, true)
 	if err != nil {
 		return nil, err
@@ -91,6 +96,9 @@ func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Re
 func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err error) {
 	defer func() { err = orStopped(ctx, err) }()
 	if err := d.prepare(ctx); err != nil {
+		return nil, err
+	}
+	if err := d.checkOwner(ctx); err != nil {
 		return nil, err
 	}
 	now, err := d.now(ctx)

@@ -54,7 +54,7 @@ var classes = []struct {
 	errors []error
 }{
 	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray}},
-	{Configuration, []error{stream.ErrMisconfigured, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
+	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},
 }

@@ -64,7 +64,7 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	if err := a.beginRecord(ctx); err != nil {
 		return err
 	}
-	if err := a.stream.EnsureGroup(ctx); err != nil { // 3
+	if err := a.stream.Join(ctx, a.owner, a.cfg.Adopt); err != nil { // 3
 		return err
 	}
 	a.cfg.Faults.At(fault.GroupCreated)

@@ -42,7 +42,7 @@ func (a *attempt) endCut(ctx context.Context) error {
 	if state, err := a.cfg.Book.Read(a.kind.String(), a.stream.Name()); err != nil || state.RunID != "" {
 		return nil //nolint:nilerr // the account itself says what is wrong with it
 	}
-	return a.stream.EnsureGroup(ctx)
+	return a.stream.Join(ctx, a.owner, a.cfg.Adopt)
 }
 
 // closeAccount compares what was added with what is in files and what is left.

@@ -50,6 +50,7 @@ Examples:
 			&cli.StringFlag{Name: "window", Required: true, Usage: "`WINDOW` as START/LENGTH, START/END or START/PT5M, or a bare length for all closed windows"},
 			alsoFlag("", "to drain as they came, from the streams that ingest --also keeps"),
 			&cli.BoolFlag{Name: "catch-up", EnvVars: env("catch-up"), Value: true, Usage: "also drain older windows that are not drained yet"},
+			&cli.BoolFlag{Name: "adopt", Usage: "take the consumer groups over from another archive, which then misses what this run takes; for once, on purpose"},
 			&cli.DurationFlag{Name: "wait", EnvVars: env("wait"), Value: 10 * time.Second, Usage: "how long to wait for the window to close, by Redis's clock"},
 			&cli.IntFlag{Name: "attempts", EnvVars: env("attempts"), Value: 3, Usage: "how often to try each kind, with growing pauses, while Redis or the disk is away"},
 			&cli.DurationFlag{Name: "lease", EnvVars: env("lease"), Value: 10 * time.Second, Usage: "how long a killed run keeps others from its streams"},
@@ -174,7 +175,7 @@ func newDrainer(c *cli.Context, length time.Duration, memory int64) (*drain.Drai
 	})
 	cfg := drain.Config{
 		Length: length, Layout: layout, Compression: compression, NoAck: c.Bool("noack"),
-		CatchUp: c.Bool("catch-up"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
+		CatchUp: c.Bool("catch-up"), Adopt: c.Bool("adopt"), Wait: c.Duration("wait"), Lease: c.Duration("lease"),
 		Attempts: c.Int("attempts"), Also: kinds, Version: version, Faults: faults, Book: account.OpenBook(stateDir(c)), Memory: memory,
 	}
 	return drain.New(client, to, runlog.Open(stateDir(c)), cfg, log), func() { _ = client.Close(); _ = log.Sync() }, nil
