@@ -220,7 +220,12 @@ func (g *Ingester) ended(ctx context.Context, l *link, err error) bool {
 		g.opts.Log.Warn("the connection is over", zap.String("host", l.host), zap.String("reason", string(why)), zap.Error(err))
 	}
 	switch why {
-	case "memory", "stopped", "unproven", "crossing":
+	case "memory", "stopped", "crossing":
+		return true
+	case "unproven":
+		if l.asked.seq > 0 {
+			g.hosts.goDeep()
+		}
 		return true
 	case "too_old":
 		g.tooOld(err)
@@ -229,10 +234,6 @@ func (g *Ingester) ended(ctx context.Context, l *link, err error) bool {
 		g.hosts.setNumbers(true)
 		return true
 	case "renumbered":
-		if l.beganNear() {
-			g.hosts.goDeep()
-			return true
-		}
 		g.hosts.setNumbers(l.wire == V1 && !l.legacy && l.newest.seq > 0)
 		g.renumbered()
 		return true

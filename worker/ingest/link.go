@@ -237,6 +237,9 @@ func (l *link) numbered(p place, id identity, now time.Time) error {
 	}
 	switch verdict {
 	case unknown:
+		if l.beganNear() {
+			return errUnproven
+		}
 		return errRenumbered
 	case wentBack:
 		l.of.opts.Log.Warn("the host gives numbers again that it had given before: it was killed, and sends again what it had not written",
