@@ -367,3 +367,27 @@ func TestNamesOfAKilledRunAreMadeDurableWithNothingLeftToSettle(t *testing.T) {
 		}
 	}
 }
+
+func TestFieldsWithoutAColumnAreCounted(t *testing.T) {
+	for name, of := range map[string]struct {
+		fields []string
+		want   int64
+	}{
+		"the event alone":             {nil, 0},
+		"a number":                    {[]string{"seq", "7"}, 0},
+		"a number that is none":       {[]string{"seq", "seven"}, 1},
+		"a number below 1":            {[]string{"seq", "0"}, 1},
+		"two others and a number":     {[]string{"seq", "7", "a", "b", "source", ""}, 2},
+		"the same name twice":         {[]string{"a", "b", "a", "c"}, 2},
+		"an event in another writing": {[]string{"Event", "{}"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			r.addRaw(event.ID{MS: s}, append([]string{"event", string(like(1))}, of.fields...)...)
+			r.addRaw(event.ID{MS: s + 1}, append([]string{"event", "{", "x", "y"}, of.fields...)...) // a reject keeps them all
+			if k := likes(r.drain(win)); k.Unkept != of.want || k.Rows != 1 || k.Rejected != 1 {
+				t.Errorf("report %+v, want %d fields that are in no file", k, of.want)
+			}
+		})
+	}
+}

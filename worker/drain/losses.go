@@ -87,11 +87,30 @@ func number(e *event.Entry, in *account.Sequence) {
 	}
 	for i := 0; i+1 < len(e.Fields); i += 2 {
 		if string(e.Fields[i]) == account.Field {
-			if n, err := strconv.ParseInt(string(e.Fields[i+1]), 10, 64); err == nil && n > 0 {
+			if n, ok := parseNumber(e.Fields[i+1]); ok {
 				in.Add(n)
 			}
 		}
 	}
+}
+
+func parseNumber(text []byte) (n int64, ok bool) {
+	n, err := strconv.ParseInt(string(text), 10, 64)
+	return n, err == nil && n > 0
+}
+
+// unkept returns how many fields of a row's entry are in no column and no footer.
+func unkept(e *event.Entry) (n int64) {
+	if len(e.Fields) <= 2 {
+		return 0
+	}
+	for i := 0; i+1 < len(e.Fields); i += 2 {
+		_, numbered := parseNumber(e.Fields[i+1])
+		if name := string(e.Fields[i]); name != event.FieldName && (name != account.Field || !numbered) {
+			n++
+		}
+	}
+	return n
 }
 
 // filed returns the footers of all published files of the kind.

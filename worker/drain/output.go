@@ -23,6 +23,7 @@ type output struct {
 	rejects *partFile[event.Reject]
 	reasons map[event.Reason]int64
 	numbers account.Sequence // that the producer gave the rejects
+	unkept  int64            // fields of the rows' entries that no column is for
 	firstID event.ID
 	lastID  event.ID
 }
@@ -44,6 +45,7 @@ func (o *output) append(ctx context.Context, e *event.Entry) (written bool, err 
 	switch {
 	case reason == "":
 		err = o.rows.append(ctx, o, &o.row)
+		o.unkept += unkept(e)
 	case o.a.published.orphan != nil:
 		o.a.again = true
 		return false, nil
@@ -151,6 +153,7 @@ func (o *output) count(meta part.Meta) {
 	t.Entries += o.rows.count + o.rejects.count
 	t.Rows += o.rows.count
 	t.Rejected += o.rejects.count
+	t.Unkept += o.unkept
 	if meta.Part > 0 {
 		t.Late += o.rows.count + o.rejects.count
 	}

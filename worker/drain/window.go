@@ -107,11 +107,15 @@ func (d *Drainer) logWindow(r runlog.Record, err error) {
 		sum.Late += k.Late
 		sum.Bytes += k.Bytes
 		sum.Vanished += k.Vanished
+		sum.Unkept += k.Unkept
 		sum.Misdated += k.Misdated
 	}
 	fields := []zap.Field{zap.Stringer("window", r.Window), zap.String("status", string(r.Status)),
 		zap.Int64("entries", sum.Entries), zap.Int64("rows", sum.Rows), zap.Int64("rejected", sum.Rejected),
 		zap.Int64("late", sum.Late), zap.Int64("bytes", sum.Bytes), zap.Float64("seconds", r.Seconds), zap.Int("attempts", r.Attempts)}
+	if sum.Unkept > 0 {
+		d.log.Warn("entries had fields beside event and seq, which have no column and are in no file", zap.Stringer("window", r.Window), zap.Int64("fields", sum.Unkept))
+	}
 	if sum.Vanished > 0 {
 		d.log.Warn("claimed entries vanished from redis before they were settled", zap.Stringer("window", r.Window), zap.Int64("entries", sum.Vanished))
 	}

@@ -39,6 +39,7 @@ var (
 		"Rows and rejects of entries whose ID is more than 31 days older than the window that was due: a producer's clock was wrong."}
 	settledTotal = family{"settled_total", "counter", []string{"kind"},
 		"Entries acknowledged or deleted in Redis, once they were in a part."}
+	unkeptTotal   = family{"unkept_fields_total", "counter", []string{"kind"}, "Fields of entries beside event and seq, which have no column and are in no file."}
 	vanishedTotal = family{"vanished_total", "counter", []string{"kind"},
 		"Entries in parts that were gone from Redis before they were settled."}
 	lostTotal = family{"lost_total", "counter", []string{"kind", "class"},
@@ -131,7 +132,7 @@ var (
 // families lists every metric, in the order of documents.
 func families() []family {
 	return []family{
-		windowsTotal, entriesTotal, rowsTotal, rejectedTotal, lateTotal, misdatedTotal, settledTotal, vanishedTotal, lostTotal,
+		windowsTotal, entriesTotal, rowsTotal, rejectedTotal, lateTotal, misdatedTotal, settledTotal, unkeptTotal, vanishedTotal, lostTotal,
 		partsTotal, partBytesTotal, partSizeBytes, windowDurationSeconds, attemptsTotal, runFailuresTotal,
 		lastSuccess, lastWindowEnd, lastWindowRate, lastWindowDuration, windowLength, brokenLinesTotal, recoveredParts,
 		missingParts, acceptedHoles,

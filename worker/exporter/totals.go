@@ -40,6 +40,7 @@ type kindTotals struct {
 	Misdated int64                  `json:"misdated"`
 	Settled  int64                  `json:"settled"`
 	Vanished int64                  `json:"vanished"`
+	Unkept   int64                  `json:"unkept_fields"`
 	Lost     map[string]int64       `json:"lost"`
 	Parts    int64                  `json:"parts"`
 	Bytes    int64                  `json:"bytes"`
@@ -100,6 +101,7 @@ func (t *totals) addStream(k runlog.Kind) {
 	of := t.Kinds[k.Kind]
 	of.Settled += k.Settled
 	of.Vanished += k.Vanished
+	of.Unkept += k.Unkept
 	for _, loss := range k.Losses {
 		of.Lost[loss.Class] += max(loss.Count, 1) // 0 is a loss of unknown size
 	}
@@ -183,6 +185,7 @@ func (k *kindTotals) metrics(kind string) []prometheus.Metric {
 		misdatedTotal.value(float64(k.Misdated), kind),
 		settledTotal.value(float64(k.Settled), kind),
 		vanishedTotal.value(float64(k.Vanished), kind),
+		unkeptTotal.value(float64(k.Unkept), kind),
 		partsTotal.value(float64(k.Parts), kind),
 		partBytesTotal.value(float64(k.Bytes), kind),
 		k.Sizes.metric(partSizeBytes, kind),

@@ -58,8 +58,9 @@ type Kind struct {
 	Misdated   int64                  `json:"misdated,omitempty"` // of the rows and rejects, those whose ID is of another time
 	Settled    int64                  `json:"settled"`            // entries acked or deleted
 	Vanished   int64                  `json:"vanished,omitempty"`
-	Parts      []string               `json:"parts"` // paths below the data folder that this run published
-	Bytes      int64                  `json:"bytes"` // of those files
+	Unkept     int64                  `json:"unkept_fields,omitempty"` // of the rows' entries: those beside event and seq, for which there is no column
+	Parts      []string               `json:"parts"`                   // paths below the data folder that this run published
+	Bytes      int64                  `json:"bytes"`                   // of those files
 	FirstID    *event.ID              `json:"first_id,omitempty"`
 	LastID     *event.ID              `json:"last_id,omitempty"`
 	Added      int64                  `json:"entries_added"` // the stream's entries-added when it was read; -1 unknown
