@@ -74,6 +74,11 @@ func (r Rehearsal) writeAddresses(folder string) error {
 			return err
 		}
 	}
+	for _, name := range []string{"exporter_password", "prefect_password", "alertmanager_password"} { // nobody asks for one
+		if err := write(filepath.Join(folder, "prometheus", "secrets", name), ""); err != nil {
+			return err
+		}
+	}
 	secrets := filepath.Join(folder, "alertmanager", "secrets")
 	if err := write(filepath.Join(secrets, "slack_url"), r.Channel); err != nil {
 		return err

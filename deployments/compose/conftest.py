@@ -1,19 +1,21 @@
 """The compose file, unmodified, in a folder and with secrets of its own, and ways to hurt what it runs."""
 
-import base64
 import json
 import os
 import shutil
 import signal
 import subprocess
+import sys
 import time
-import urllib.error
 import urllib.request
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.append(str(ROOT / "deployments/prefect"))
+import api  # noqa: E402
+
 LAB = os.environ.get("LAB_DIR", "../shared/compose-lab")
 
 # What the images and the services need of the repository.
@@ -93,8 +95,7 @@ class Stack:
 
     def prefect_call(self, method: str, path: str, question: dict | None = None, password: str | None = None):
         login = self.secret("prefect_auth") if password is None else f"admin:{password}"
-        headers = {"Content-Type": "application/json", "Authorization": "Basic " + base64.b64encode(login.encode()).decode()}
-        return ask(f"http://127.0.0.1:{KNOBS['PREFECT_PORT']}/api{path}", question, headers, method)
+        return api.Server(f"http://127.0.0.1:{KNOBS['PREFECT_PORT']}/api", login, timeout=20).ask(path, question, method)
 
     def prometheus(self, path: str):
         return ask(f"http://127.0.0.1:{KNOBS['PROMETHEUS_PORT']}/api/v1/{path}")["data"]

@@ -100,9 +100,10 @@ def test_nobody_answers_without_the_password(stack):
     for password in ("", "wrong"):
         with pytest.raises(urllib.error.HTTPError, match="401"):
             stack.prefect("/flow_runs/filter", {}, password=password)
-    look = "import urllib.request; urllib.request.urlopen('http://exporter:9402/metrics')"
-    said = subprocess.run(["docker", "compose", "exec", "-T", "worker", "python", "-c", look], cwd=stack.folder, env=stack.environ, capture_output=True, text=True)
-    assert "401" in said.stderr
+    for address in ("http://exporter:9402/metrics", "http://alertmanager:9093/api/v2/silences"):
+        look = f"import urllib.request; urllib.request.urlopen('{address}')"
+        said = subprocess.run(["docker", "compose", "exec", "-T", "worker", "python", "-c", look], cwd=stack.folder, env=stack.environ, capture_output=True, text=True)
+        assert "401" in said.stderr, address
     assert "NOAUTH" in stack.compose("exec", "-T", "redis", "redis-cli", "ping")
     grafana = stack.inspect("grafana")
     if "not-grafana" not in grafana["Config"]["Labels"].values():
@@ -129,8 +130,8 @@ def test_a_user_of_redis_does_its_work_and_no_more(stack, user, may, may_not):
 
 def test_no_secret_is_seen_from_outside(stack):
     secrets = {path.name: path.read_text() for path in (stack.folder / "deployments/secrets").iterdir()
-               if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "grafana_", "slack_"))}
-    assert len(secrets) == 14
+               if path.suffix == "" and path.name.startswith(("redis_", "prefect_", "exporter_", "alertmanager_", "grafana_", "slack_"))}
+    assert len(secrets) == 16
     places = {"inspect": stack.sh("docker", "inspect", *stack.ids().values()), "logs": stack.compose("logs", "--no-color"),
               "processes": subprocess.run(["ps", "axww", "-o", "args"], capture_output=True, text=True).stdout}
     for image in OURS:
@@ -157,13 +158,14 @@ def test_an_alert_reaches_slack_and_ends(stack):
     say(f"and that it is over, {wait_for('message that it is over', lambda: told('esolved'), 300):.0f} s after it goes on")
 
 
-@pytest.mark.parametrize("step, arguments", [
-    ("prefect", ["--prefect-url", "http://server:4200/api", "--prefect-auth-file", "/tmp/auth"]),
-    ("monitoring", ["--alertmanager-url", "http://alertmanager:9093", "--exporter-url", "", "--grafana-url", "http://grafana:3000"]),
+@pytest.mark.parametrize("step, login, arguments", [
+    ("prefect", "prefect_auth", ["--prefect-url", "http://server:4200/api", "--prefect-auth-file", "/tmp/auth"]),
+    ("monitoring", "alertmanager_auth", ["--alertmanager-url", "http://alertmanager:9093", "--alertmanager-auth-file", "/tmp/auth",
+                                         "--exporter-url", "", "--grafana-url", "http://grafana:3000"]),
 ])
-def test_the_programme_passes(stack, step, arguments):
+def test_the_programme_passes(stack, step, login, arguments):
     """From inside, where every address is at hand. Waits, because rates need a few minutes of history."""
-    stack.compose("exec", "-T", "worker", "sh", "-c", "cat > /tmp/auth", input=stack.secret("prefect_auth"))
+    stack.compose("exec", "-T", "worker", "sh", "-c", "cat > /tmp/auth", input=stack.secret(login))
     command = ["exec", "-T", "worker", "datawriter", "validate", step, "--prometheus-url", "http://prometheus:9090", *arguments]
     wait_for(f"a good validation of {step}", lambda: stack.compose(*command))
 

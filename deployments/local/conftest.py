@@ -1,22 +1,26 @@
 """A whole stack for the tests: `stack.py up` with ports and folders of its own, and ways to hurt it."""
 
+import functools
 import http.server
 import json
 import os
+import re
+import shutil
 import signal
 import socket
 import subprocess
 import sys
 import threading
 import time
-import urllib.error
-import urllib.request
 from datetime import datetime, timedelta, timezone
 from pathlib import Path
 
 import duckdb
 import pytest
 import redis
+from playwright.sync_api import sync_playwright
+
+from access import api
 
 ROOT = Path(__file__).resolve().parents[2]
 KINDS = ("posts", "likes", "reposts", "follows", "blocks")
@@ -42,8 +46,6 @@ class Stack:
         self.port, self.redis_port = free_port(), free_port()
         self.watching = {name: str(free_port()) for name in ("EXPORTER_PORT", "REDIS_EXPORTER_PORT", "PROMETHEUS_PORT", "ALERTMANAGER_PORT")}
         self.slack = Slack(folder / "slack")
-        self.redis_url = f"redis://127.0.0.1:{self.redis_port}/0"
-        self.redis = redis.Redis(port=self.redis_port, decode_responses=True)
         self.binary = ROOT / "bin/datawriter"
         wrapper = folder / "bin/datawriter"
         wrapper.parent.mkdir()
@@ -63,7 +65,9 @@ class Stack:
         return done
 
     def up(self) -> None:
-        assert self.command("up").returncode == 0
+        done = self.command("up")
+        assert done.returncode == 0
+        self.login = re.search(r"log in with +(\S+)", done.stdout)[1]
 
     def down(self) -> None:
         assert self.command("down").returncode == 0
@@ -72,13 +76,31 @@ class Stack:
         command = [str(Path(sys.prefix) / "bin/supervisorctl"), "-s", f"unix://{self.state}/supervisor.sock", *arguments]
         return subprocess.run(command, capture_output=True, text=True).stdout
 
+    def secret(self, name: str) -> str:
+        return (self.state / "secrets" / name).read_text()
+
+    def forget(self) -> None:
+        """Other passwords hold from now on."""
+        for name in ("redis", "server"):
+            self.__dict__.pop(name, None)
+
+    @functools.cached_property
+    def redis(self) -> redis.Redis:
+        return redis.Redis(port=self.redis_port, username="admin", password=self.secret("redis_admin"), decode_responses=True)
+
+    @functools.cached_property
+    def server(self) -> api.Server:
+        return api.Server(f"http://127.0.0.1:{self.port}/api", self.secret("prefect_auth"), timeout=30)
+
+    def sh(self, command: str) -> subprocess.CompletedProcess:
+        """A command in a person's terminal, which has been told of the stack as `make up` says."""
+        own = {name: value for name, value in os.environ.items() if not name.startswith(("DATAWRITER_", "PREFECT_"))}
+        return subprocess.run(["bash", "-c", f". '{self.state}/env' && {command}"], cwd=ROOT, env=own, capture_output=True, text=True)
+
     def api(self, path: str, body=None, method: str | None = None):
-        data = None if body is None else json.dumps(body).encode()
-        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api{path}", data, {"Content-Type": "application/json"}, method=method)
         for attempt in range(240):  # a server that was killed takes a while to come back
             try:
-                with urllib.request.urlopen(request, timeout=30) as response:
-                    return json.loads(response.read() or "null")
+                return self.server.ask(path, body, method)
             except (OSError, ValueError):
                 if attempt == 239:
                     raise
@@ -196,8 +218,7 @@ class Stack:
         expected = int((last - first).total_seconds() // SECONDS) + 1
         assert len(stems) == expected, f"{expected - len(stems)} windows are missing between {stems[0]} and {stems[-1]}"
         window = f"{first:%Y-%m-%dT%H:%M:%SZ}/{last + timedelta(seconds=SECONDS):%Y-%m-%dT%H:%M:%SZ}"
-        done = subprocess.run([self.binary, "verify", "--window", window, "--data", self.data, "--redis-url", self.redis_url],
-                              capture_output=True, text=True)
+        done = self.sh(f"datawriter verify --window {window}")
         assert done.returncode == 0, done.stdout + done.stderr
 
 
@@ -235,6 +256,30 @@ def stack(tmp_path_factory):
         stack.fast()
         stack.down()
     assert stack.processes() == []
+
+
+# The machine may be closed off: Chromium must not look for its maker's hosts. Every name is this machine, also that of a
+# stranger.
+FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+         "--disable-component-update", "--disable-sync", "--host-resolver-rules=MAP *.example 127.0.0.1"]
+
+
+@pytest.fixture(scope="module")
+def browser():
+    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+    assert chromium, "no Chromium on PATH: install your system's chromium package"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
+        yield browser
+        browser.close()
+
+
+def log_in(page, login: str) -> None:
+    """As a person does, once: with the line that `make up` prints."""
+    page.goto("/login")
+    page.get_by_placeholder("admin:pass").fill(login)
+    page.keyboard.press("Enter")
+    page.wait_for_url(lambda url: "/login" not in url)
 
 
 def parent(pid: int) -> int:

@@ -45,8 +45,8 @@ e2e-live: build redis tools $(VENV)/.ready-test ## the whole stack on a live sou
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_faults.py
 
-browser: build redis $(VENV)/.ready-test ## the Prefect UI in a headless Chromium
-	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_browser.py
+browser: build redis tools $(VENV)/.ready-test ## the Prefect UI in a headless Chromium, and what strangers' pages can do
+	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_browser.py deployments/local/test_strangers.py
 
 cost: build redis $(VENV)/.ready-test ## what a run costs before its binary starts: RUNS=20, on an idle machine
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python deployments/local/cost.py

@@ -4,11 +4,14 @@ Chooses what is started and writes its configuration below STATE: links to what 
 use. supervisord.conf has the commands. Standard library only.
 """
 
+import base64
 import json
 import shutil
 import socket
 import urllib.request
 from pathlib import Path
+
+import access
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -32,7 +35,7 @@ def settings(given, env: dict[str, str]) -> dict[str, str]:
     found |= {
         "MONITORING": given.get("MONITORING") or "1", "SLACK": str(slack),
         "ALERTMANAGER_CONFIG": "alertmanager.yml" if told(slack) else str(ROOT / "deployments/compose/alertmanager/nobody.yml"),
-        "REDIS_ADDR": env["DATAWRITER_REDIS_URL"].removesuffix("/0"), "DATAWRITER_WINDOW_LENGTH": env["WINDOW"],
+        "DATAWRITER_WINDOW_LENGTH": env["WINDOW"],
     }
     if told(slack):  # the daily summary goes where the alerts go
         found["DATAWRITER_WEBHOOK_FILE"] = str(slack / "slack_url")
@@ -67,6 +70,8 @@ def refusal(env: dict[str, str], name: str) -> str:
 def choose(env: dict[str, str]) -> None:
     """Decides what is started, before anything is: what stands in the way of each of the others goes to the banner."""
     reasons = {name: refusal(env, name) or taken(env, name) for name in PROGRAMS}
+    if not reasons["alertmanager"] and not (Path(env["STATE"]) / "secrets/alertmanager_web.yml").exists():
+        reasons["alertmanager"] = "no tool here makes the hash of its password: install htpasswd (package apache2-utils or httpd-tools), or perl on Linux"
     env["WATCHING"] = " ".join(["exporter", *(name for name in PROGRAMS if not reasons[name])])
     env["NOT_WATCHING"] = json.dumps({name: reason for name, reason in reasons.items() if reason})
     if reasons["prometheus"]:
@@ -95,6 +100,7 @@ def configure(env: dict[str, str]) -> None:
     for link, to in (
         ("prometheus/prometheus.yml", shipped / "prometheus/prometheus.yml"), ("prometheus/rules", shipped / "prometheus/rules"),
         ("alertmanager/alertmanager.yml", shipped / "alertmanager/alertmanager.yml"), ("alertmanager/templates", shipped / "alertmanager/templates"),
+        ("prometheus/secrets", state / "secrets"),
         ("alertmanager/secrets/slack_url", Path(env["SLACK"]) / "slack_url"),
         ("alertmanager/secrets/slack_escalation_url", escalation(Path(env["SLACK"]))),
     ):
@@ -124,11 +130,10 @@ def point(link: Path, to: Path) -> None:
 
 def ready(env: dict[str, str], name: str) -> bool:
     path = {"exporter": "/readyz", "redis-exporter": "/metrics"}.get(name, "/-/ready")
-    try:
-        with urllib.request.urlopen(f"http://127.0.0.1:{env[port(name)]}{path}", timeout=5) as answer:
-            return answer.status == 200
-    except OSError:
-        return False
+    login = base64.b64encode(access.secret(env, "alertmanager_auth").encode()).decode()  # the others ask for none
+    request = urllib.request.Request(f"http://127.0.0.1:{env[port(name)]}{path}", headers={"Authorization": f"Basic {login}"})
+    with urllib.request.urlopen(request, timeout=5) as answer:
+        return answer.status == 200
 
 
 def banner(env: dict[str, str]) -> str:
@@ -142,6 +147,7 @@ def banner(env: dict[str, str]) -> str:
 
 
 def audience(env: dict[str, str]) -> str:
+    login = f"log in as admin, password in {env['STATE']}/secrets/alertmanager_password"
     if told(Path(env["SLACK"])):
-        return "tells Slack"
-    return f"tells nobody: write the URL of a webhook to {Path(env['SLACK']) / 'slack_url'}"
+        return f"tells Slack; {login}"
+    return f"tells nobody: write the URL of a webhook to {Path(env['SLACK']) / 'slack_url'}; {login}"

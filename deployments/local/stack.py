@@ -5,19 +5,17 @@ process after the other, each when the one before it is ready, and says what to 
 """
 
 import glob
-import json
 import os
+import shlex
 import signal
 import socket
 import subprocess
 import sys
 import time
-import urllib.error
-import urllib.request
-from datetime import datetime, timezone
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import access
 import monitoring
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -36,7 +34,7 @@ def main() -> int:
     try:
         env = settings(os.environ)
         return {"up": up, "down": down, "status": status}[sys.argv[1]](env)
-    except Refused as error:
+    except (Refused, access.Failed) as error:
         print(f"datawriter: {error}", file=sys.stderr)
         return 1
 
@@ -44,7 +42,7 @@ def main() -> int:
 def settings(given) -> dict[str, str]:
     """The environment of every process: what the caller set, ours on top."""
     state = Path(given.get("STATE") or ROOT / ".local").absolute()
-    port = given.get("PREFECT_PORT") or "4200"
+    port, bin = given.get("PREFECT_PORT") or "4200", given.get("BIN_DIR") or str(ROOT / "bin")
     env = {name: value for name, value in given.items() if not name.startswith("PREFECT_")}
     env.update(read_env(ROOT / "deployments/prefect/settings.env"))
     env.update({name: given[name] for name in given if name.startswith(("PREFECT_SERVER_SERVICES_", "PREFECT_WORKER_"))})
@@ -52,14 +50,13 @@ def settings(given) -> dict[str, str]:
         STATE=str(state), ROOT=str(ROOT), VENV=str(VENV),
         SOURCE=given.get("SOURCE") or "mock", WINDOW=given.get("WINDOW") or "5m", RATE=given.get("RATE") or "350",
         REDIS_PORT=given.get("REDIS_PORT") or "6379", REDIS_SERVER=given.get("REDIS_SERVER") or "",
-        PATH=os.pathsep.join([given.get("BIN_DIR") or str(ROOT / "bin"), str(VENV / "bin"), given.get("PATH", os.defpath)]),
+        BIN=bin, PATH=os.pathsep.join([bin, str(VENV / "bin"), given.get("PATH", os.defpath)]),
         PREFECT_HOME=str(state / "prefect"),
         PREFECT_SERVER_API_HOST="127.0.0.1", PREFECT_SERVER_API_PORT=port,
         PREFECT_API_URL=f"http://127.0.0.1:{port}/api",
         DATAWRITER_DATA=str(Path(given.get("DATA") or state / "data").absolute()),
     )
-    env["OWN_REDIS"] = "" if given.get("REDIS_URL") else "yes"
-    env["DATAWRITER_REDIS_URL"] = given.get("REDIS_URL") or f"redis://127.0.0.1:{env['REDIS_PORT']}/0"
+    env |= access.settings(given, env)
     return env | monitoring.settings(given, env)
 
 
@@ -104,6 +101,7 @@ def check(env: dict[str, str]) -> None:
     refuse_taken(env["EXPORTER_PORT"], "the exporter", "EXPORTER_PORT=9403 make up")
     for folder in (state / "logs", state / "redis", state / "prefect", Path(env["DATAWRITER_DATA"])):
         folder.mkdir(parents=True, exist_ok=True)
+    access.prepare(env)
     monitoring.choose(env)
 
 
@@ -124,15 +122,16 @@ def start_runner(env: dict[str, str]) -> subprocess.Popen:
 def start_all(env: dict[str, str]) -> None:
     if env["OWN_REDIS"]:
         supervisor(env, "start", "redis")
-    wait_for("redis", lambda: redis_answers(env["DATAWRITER_REDIS_URL"]), env, 60)
+    wait_for("redis", lambda: redis_answers(env), env, 60)
     supervisor(env, "start", "server")
     watching = env["WATCHING"].split()
     supervisor(env, "start", *watching)  # they take seconds of the server's minute
-    wait_for("server", lambda: call(env, "/health") is True, env, 600)
+    server = access.server(env)
+    wait_for("server", lambda: server.ask("/health"), env, 600)
     prepare = [str(VENV / "bin/python"), str(ROOT / "deployments/prefect/prepare.py"), "--length", env["WINDOW"]]
     subprocess.run(prepare, env=env, cwd=ROOT, check=True)
     supervisor(env, "start", "worker")
-    wait_for("worker", lambda: worker_online(env), env, 300)
+    wait_for("worker", server.worker_online, env, 300)
     if env["SOURCE"] == "live":
         supervisor(env, "start", "ingest")
     elif env["RATE"] != "0":
@@ -140,12 +139,17 @@ def start_all(env: dict[str, str]) -> None:
     for name in watching:
         wait_for(name, lambda: monitoring.ready(env, name), env, 120)
     # A healthy port is not enough: a server whose scheduler is dead never runs anything.
-    wait_for("server", lambda: future_run(env), env, 300)
+    wait_for("server", lambda: plans_what_it_should(server, env), env, 300)
+
+
+def plans_what_it_should(server: access.api.Server, env: dict[str, str]) -> bool:
+    env["SCHEDULED"] = "yes" if server.scheduled() else ""
+    return not env["SCHEDULED"] or server.plans_ahead()
 
 
 def wait_for(program: str, ready, env: dict[str, str], seconds: int) -> None:
     deadline = time.monotonic() + seconds
-    while not ready():
+    while not answers(ready):
         if time.monotonic() > deadline:
             log = Path(env["STATE"]) / "logs" / f"{program}.log"
             tail = log.read_text(errors="replace")[-2000:] if log.exists() else ""
@@ -153,43 +157,26 @@ def wait_for(program: str, ready, env: dict[str, str], seconds: int) -> None:
         time.sleep(0.2)
 
 
-def redis_answers(url: str) -> bool:
-    """The port answers; whether the password is right is said by the programs that have it."""
-    parts = urlsplit(url)
+def answers(ready) -> bool:
+    """False also where nobody answers yet, or what answers is not ready to."""
     try:
-        if parts.scheme == "unix":
-            with socket.socket(socket.AF_UNIX) as connection:
-                connection.connect(parts.path)
-            return True
-        with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2) as connection:
-            if parts.scheme != "redis" or parts.password:
-                return True
-            connection.sendall(b"PING\r\n")
-            return connection.recv(5) == b"+PONG"
-    except OSError:
+        return bool(ready())
+    except (OSError, ValueError):
         return False
 
 
-def call(env: dict[str, str], path: str, body=None):
-    """The answer of the Prefect API, None while it does not answer."""
-    data = None if body is None else json.dumps(body).encode()
-    request = urllib.request.Request(env["PREFECT_API_URL"] + path, data, {"Content-Type": "application/json"})
-    try:
-        with urllib.request.urlopen(request, timeout=10) as response:
-            return json.load(response)
-    except (OSError, ValueError):
-        return None
-
-
-def worker_online(env: dict[str, str]) -> bool:
-    return any(worker.get("status") == "ONLINE" for worker in call(env, "/work_pools/datawriter/workers/filter", {}) or [])
-
-
-def future_run(env: dict[str, str]) -> bool:
-    now = datetime.now(timezone.utc).isoformat()
-    wanted = {"deployments": {"name": {"any_": ["drain-window"]}}, "limit": 1,
-              "flow_runs": {"state": {"name": {"any_": ["Scheduled"]}}, "expected_start_time": {"after_": now}}}
-    return bool(call(env, "/flow_runs/filter", wanted))
+def redis_answers(env: dict[str, str]) -> bool:
+    """It has loaded its files. Of a Redis that is not ours: something answers; the programs say what else is wrong."""
+    parts = urlsplit(env["REDIS_URL_DRAINER"])
+    if parts.scheme == "unix":
+        with socket.socket(socket.AF_UNIX) as connection:
+            connection.connect(parts.path)
+        return True
+    with socket.create_connection((parts.hostname or "127.0.0.1", parts.port or 6379), timeout=2) as connection:
+        if not env["OWN_REDIS"]:
+            return True
+        connection.sendall(f"AUTH health {access.secret(env, 'redis_health')}\r\nPING\r\n".encode())
+        return b"+PONG" in connection.recv(100)  # PING is refused until then, and AUTH is not
 
 
 def supervisor(env: dict[str, str], *arguments: str, check: bool = True) -> subprocess.CompletedProcess:
@@ -217,6 +204,7 @@ def status(env: dict[str, str]) -> int:
     # What was never started belongs to another source, or is not installed.
     lines = [line for line in supervisor(env, "status", check=False).stdout.splitlines() if not line.endswith("Not started")]
     print(*lines, sep="\n")
+    print(access.login(env))
     return 0 if all(line.split()[1] == "RUNNING" for line in lines) else 1
 
 
@@ -263,15 +251,21 @@ def stray_pids(env: dict[str, str]) -> list[int]:
 
 def banner(env: dict[str, str], seconds: float) -> str:
     data, port = env["DATAWRITER_DATA"], env["PREFECT_SERVER_API_PORT"]
-    redis = env["DATAWRITER_REDIS_URL"].rpartition("@")[2].removeprefix("redis://")
+    redis = env["REDIS_URL_DRAINER"].rpartition("@")[2].removeprefix("redis://")
+    every = f"Every {env['WINDOW']} a window of events becomes Parquet files."
+    if not env["SCHEDULED"]:
+        every = "The schedule of drain-window is switched off, as somebody left it: nothing is drained until it is on again."
     return f"""
-datawriter is up after {seconds:.0f} seconds. Every {env['WINDOW']} a window of events becomes Parquet files.
+datawriter is up after {seconds:.0f} seconds. {every}
 
-  Prefect UI   http://localhost:{port}/deployments
+  Prefect UI   http://localhost:{port}/deployments   log in with  {access.secret(env, "prefect_auth")}
   files        {data}
   logs         {env['STATE']}/logs
   Redis        {redis}   {'the live events of Jetstream' if env['SOURCE'] == 'live' else env['RATE'] + ' mock events a second'}
 {monitoring.banner(env)}
+
+In another terminal, for {ROOT}/bin/datawriter, prefect and redis-cli to find all this and log in:
+  . {shlex.quote(str(access.exports(env)))}
 
 Ask the files, after the first window (once: {VENV}/bin/pip install duckdb):
   {VENV}/bin/python -c "import duckdb; duckdb.sql('SELECT lang, count(*) AS posts FROM (SELECT unnest(langs) AS lang FROM \\'{data}/2*/*/*/*/posts/*.parquet\\') GROUP BY lang ORDER BY posts DESC').show()"

@@ -1,33 +1,29 @@
 """The Prefect UI in a headless Chromium, as a person uses it. SCREENSHOTS=folder keeps what it saw."""
 
 import os
-import shutil
 from datetime import datetime
 
 import pytest
-from playwright.sync_api import expect, sync_playwright
+from playwright.sync_api import expect
 
-from conftest import wait
-
-# The machine may be closed off: Chromium must not look for its maker's hosts.
-FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-         "--disable-component-update", "--disable-sync"]
+from conftest import log_in, wait
 
 
 @pytest.fixture(scope="module")
-def browser():
-    chromium = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
-    assert chromium, "no Chromium on PATH: install your system's chromium package"
-    with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=chromium, args=FLAGS)
-        yield browser
-        browser.close()
+def person(browser, stack):
+    """A browser in which somebody has logged in once."""
+    context = browser.new_context(viewport={"width": 1200, "height": 1200}, base_url=f"http://localhost:{stack.port}")
+    context.set_default_timeout(60_000)
+    page = context.new_page()
+    log_in(page, stack.login)
+    page.close()
+    yield context
+    context.close()
 
 
 @pytest.fixture
-def page(browser, stack):
-    page = browser.new_page(viewport={"width": 1200, "height": 1200}, base_url=f"http://127.0.0.1:{stack.port}")
-    page.set_default_timeout(60_000)
+def page(person):
+    page = person.new_page()
     expect.set_options(timeout=60_000)
     yield page
     page.close()

@@ -7,6 +7,8 @@ import subprocess
 import urllib.request
 from datetime import datetime, timedelta, timezone
 
+import pytest
+
 import stack as stack_py
 from conftest import KINDS, ROOT, SECONDS, Stack, wait
 
@@ -46,7 +48,8 @@ def test_each_run_shows_the_table_of_its_window(stack):
 def test_everything_is_watched(stack):
     address = {name: f"http://127.0.0.1:{port}" for name, port in stack.watching.items()}
     command = [stack.binary, "validate", "monitoring", "--output", "json", "--prometheus-url", address["PROMETHEUS_PORT"],
-               "--alertmanager-url", address["ALERTMANAGER_PORT"], "--exporter-url", address["EXPORTER_PORT"],
+               "--alertmanager-url", address["ALERTMANAGER_PORT"], "--alertmanager-auth-file", stack.state / "secrets/alertmanager_auth",
+               "--exporter-url", address["EXPORTER_PORT"],
                "--dashboards", ROOT / "deployments/grafana/dashboards"]
 
     def failing() -> list[dict]:
@@ -61,11 +64,26 @@ def test_the_ui_answers(stack):
         assert b"Prefect" in page.read()
 
 
+@pytest.mark.parametrize("command", [
+    "datawriter audit || [ $? = 4 ]",
+    "datawriter validate prefect --report '' --prefect-url $PREFECT_API_URL --prometheus-url $DATAWRITER_PROMETHEUS_URL",
+    "datawriter doctor --host '' | grep -E '^ok +(redis|prefect|schedule|exporter) '",
+    "datawriter ack",
+    "amtool --alertmanager.url=$DATAWRITER_ALERTMANAGER_URL alert query",
+    "[ $(redis-cli ping) = PONG ]",
+    "prefect --no-prompt deployment inspect drain-window/drain-window",
+])
+def test_a_terminal_that_was_told_of_the_stack_reaches_it(stack, command):
+    wait(lambda: stack.sh(command).returncode == 0, 90, lambda: f"{command}: {stack.sh(command)}")
+
+
 def test_status_lists_what_runs(stack):
     done = stack.command("status")
     assert done.returncode == 0
-    states = {line.split()[0]: line.split()[1] for line in done.stdout.splitlines()}
+    *programs, login = done.stdout.splitlines()
+    states = {line.split()[0]: line.split()[1] for line in programs}
     assert set(states.values()) == {"RUNNING"} and {"server", "worker", "redis", "simulate"} <= set(states)
+    assert str(stack.state / "secrets/prefect_auth") in login and stack.login not in login
     stack.supervisor("stop", "exporter")
     done = stack.command("status")
     assert done.returncode == 1 and "STOPPED" in done.stdout

@@ -8,8 +8,12 @@ import (
 	"time"
 )
 
-// Alertmanager is the address of one: http://127.0.0.1:9093.
+// Alertmanager is the address of one: http://127.0.0.1:9093, with USER:PASSWORD@
+// where it asks for a login.
 type Alertmanager string
+
+// String is the address without its password.
+func (a Alertmanager) String() string { return redacted(string(a)) }
 
 // Alert is an alert as Alertmanager holds it.
 type Alert struct {

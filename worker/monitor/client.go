@@ -19,6 +19,8 @@ var (
 	ErrUnavailable = errors.New("the server is unavailable")
 	// ErrRefused: the server understood and said no; no retry helps.
 	ErrRefused = errors.New("the server refused")
+	// ErrLogin comes with ErrRefused: the server wants another login, or one at all.
+	ErrLogin = errors.New("it wants a login")
 )
 
 // maxAnswer bounds what is read of one answer.
@@ -28,6 +30,21 @@ const maxAnswer = 32 << 20
 // and a password.
 func Get(ctx context.Context, address string) ([]byte, error) {
 	return call(ctx, http.MethodGet, address, redacted(address), nil)
+}
+
+// WithLogin returns the address with a login, USER:PASSWORD, in it; as it is where
+// one of the two is empty. No error of this package repeats the password.
+func WithLogin(address, login string) (string, error) {
+	if login == "" || address == "" {
+		return address, nil
+	}
+	u, err := url.Parse(address)
+	if err != nil {
+		return "", fmt.Errorf("%w: %w", ErrRefused, withoutAddress(err))
+	}
+	user, password, _ := strings.Cut(login, ":")
+	u.User = url.UserPassword(user, password)
+	return u.String(), nil
 }
 
 // call sends one request, with body as JSON unless it is nil. Errors show the
@@ -77,6 +94,8 @@ func statusError(operation string, status int, text []byte) error {
 		return nil
 	case status >= http.StatusInternalServerError, status == http.StatusTooManyRequests:
 		kind = ErrUnavailable
+	case status == http.StatusUnauthorized:
+		return fmt.Errorf("%s: %w: %w: %d %.300s", operation, kind, ErrLogin, status, bytes.TrimSpace(text))
 	}
 	return fmt.Errorf("%s: %w: %d %s: %.300s", operation, kind, status, http.StatusText(status), bytes.TrimSpace(text))
 }

@@ -69,10 +69,47 @@ func TestErrorsKeepSecrets(t *testing.T) {
 		monitor.Post(t.Context(), url+"/services/SECRET", struct{}{}),
 		monitor.Post(t.Context(), "http://127.0.0.1:1/SECRET", struct{}{}),
 		monitor.Post(t.Context(), "http://[SECRET", struct{}{}),
-		monitor.Alertmanager(strings.Replace(url, "http://", "http://user:SECRET@", 1)).Ready(t.Context()),
+		monitor.Alertmanager(withLogin(t, url, "user:SECRET")).Ready(t.Context()),
+		monitor.Alertmanager(withLogin(t, server(t, http.StatusUnauthorized, "no"), "user:SECRET")).Ready(t.Context()),
+		errors.New(monitor.Alertmanager(withLogin(t, url, "user:SECRET")).String()),
 	} {
 		if err == nil || strings.Contains(err.Error(), "SECRET") {
 			t.Errorf("got %v", err)
 		}
+	}
+	if _, err := monitor.WithLogin("http://[SECRET", "user:SECRET"); err == nil || strings.Contains(err.Error(), "SECRET") {
+		t.Errorf("an address that is none: %v", err)
+	}
+}
+
+func withLogin(t *testing.T, address, login string) string {
+	t.Helper()
+	with, err := monitor.WithLogin(address, login)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return with
+}
+
+func TestALoginGoesWithEveryQuestion(t *testing.T) {
+	s := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if user, password, _ := r.BasicAuth(); user != "admin" || password != "a:b/c@d%" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		_, _ = w.Write([]byte("[]"))
+	}))
+	t.Cleanup(s.Close)
+	if _, err := monitor.Alertmanager(withLogin(t, s.URL, "admin:a:b/c@d%")).Alerts(t.Context()); err != nil {
+		t.Error(err)
+	}
+	for _, login := range []string{"", "admin:", "admin:other"} {
+		_, err := monitor.Alertmanager(withLogin(t, s.URL, login)).Alerts(t.Context())
+		if !errors.Is(err, monitor.ErrLogin) || !errors.Is(err, monitor.ErrRefused) {
+			t.Errorf("with %q: %v", login, err)
+		}
+	}
+	if with := withLogin(t, "", "admin:x"); with != "" {
+		t.Errorf("no address became %q", with)
 	}
 }

@@ -34,6 +34,7 @@ type localStack struct {
 	env          []string
 	length       time.Duration
 	redisPort    string
+	prefectPort  string
 
 	redis   *redis.Client
 	source  *stream.Client
@@ -80,8 +81,7 @@ func (l *localStack) prepare(ctx context.Context, cfg Config, folder string) (er
 	if err != nil {
 		return err
 	}
-	prefectPort, err := freePort(ctx)
-	if err != nil {
+	if l.prefectPort, err = freePort(ctx); err != nil {
 		return err
 	}
 	if l.redisPort, err = freePort(ctx); err != nil {
@@ -91,8 +91,7 @@ func (l *localStack) prepare(ctx context.Context, cfg Config, folder string) (er
 	if err != nil {
 		return err
 	}
-	l.prefect = newPrefectAPI("http://127.0.0.1:"+prefectPort+"/api", "")
-	l.env = append(os.Environ(), "STATE="+l.state, "DATA="+l.data, "PREFECT_PORT="+prefectPort, "REDIS_PORT="+l.redisPort, "REDIS_URL=",
+	l.env = append(os.Environ(), "STATE="+l.state, "DATA="+l.data, "PREFECT_PORT="+l.prefectPort, "REDIS_PORT="+l.redisPort, "REDIS_URL=",
 		"REDIS_SERVER="+server, "BIN_DIR="+bin, "WINDOW="+window.Label(l.length), "RATE=0", "DETACH=1", "MONITORING=0", "EXPORTER_PORT="+exporterPort,
 		"DATAWRITER_STATE_DIR="+l.stateDir())
 	return nil
@@ -141,14 +140,30 @@ func freePort(ctx context.Context) (string, error) {
 	return port, err
 }
 
+// connect logs in with the passwords that the stack has made.
 func (l *localStack) connect() (err error) {
+	login, err := l.secret("prefect_auth")
+	if err != nil {
+		return err
+	}
+	l.prefect = newPrefectAPI("http://127.0.0.1:"+l.prefectPort+"/api", login)
+	const user = "admin"
+	password, err := l.secret("redis_" + user)
+	if err != nil {
+		return err
+	}
 	address := "127.0.0.1:" + l.redisPort
-	l.redis = redis.NewClient(&redis.Options{Addr: address, Protocol: 2, MaxRetries: -1, DisableIdentity: true})
-	if l.source, err = stream.Open(stream.Config{URL: "redis://" + address + "/0"}); err != nil {
+	l.redis = redis.NewClient(&redis.Options{Addr: address, Username: user, Password: password, Protocol: 2, MaxRetries: -1, DisableIdentity: true})
+	if l.source, err = stream.Open(stream.Config{URL: "redis://" + user + "@" + address + "/0", Password: password}); err != nil {
 		return err
 	}
 	l.archive, err = sink.OpenURL(l.data, nil)
 	return err
+}
+
+func (l *localStack) secret(name string) (string, error) {
+	text, err := os.ReadFile(filepath.Join(l.state, "secrets", name))
+	return string(text), err
 }
 
 // call runs the script that starts and ends the stack.

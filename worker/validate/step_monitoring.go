@@ -66,7 +66,8 @@ func (s *Session) checkAlertmanager(ctx context.Context) {
 		return
 	}
 	s.check(name, func() (string, error) {
-		return s.cfg.Alertmanager, monitor.Alertmanager(s.cfg.Alertmanager).Ready(ctx)
+		server := monitor.Alertmanager(s.cfg.Alertmanager)
+		return server.String(), server.Ready(ctx)
 	})
 }
 

@@ -71,7 +71,7 @@ func Find(name string) (Step, bool) {
 // empty, unless it cannot do without.
 type Config struct {
 	Prometheus   string // URL
-	Alertmanager string // URL
+	Alertmanager string // URL; may carry USER:PASSWORD@
 	Exporter     string // URL of the datawriter exporter
 	Grafana      string // URL; may carry USER:PASSWORD@
 	Prefect      string // URL of the API: http://127.0.0.1:4200/api

@@ -31,7 +31,8 @@ Examples:
    datawriter ack BacklogGrowing --label kind=likes
    datawriter ack --end 7c4e5f1a-…`,
 		Flags: []cli.Flag{
-			&cli.StringFlag{Name: "alertmanager-url", EnvVars: env("alertmanager-url"), Value: "http://127.0.0.1:9093", Usage: "`URL` of Alertmanager; it may carry USER:PASSWORD@"},
+			&cli.StringFlag{Name: "alertmanager-url", EnvVars: env("alertmanager-url"), Value: "http://127.0.0.1:9093", Usage: "`URL` of Alertmanager"},
+			&cli.StringFlag{Name: "alertmanager-auth-file", EnvVars: env("alertmanager-auth-file"), Usage: "`FILE` that holds USER:PASSWORD"},
 			&cli.DurationFlag{Name: "for", Value: 2 * time.Hour, Usage: "`TIME` after which messages come again"},
 			&cli.StringFlag{Name: "comment", Usage: "`TEXT` for those who look later"},
 			&cli.StringFlag{Name: "by", EnvVars: env("by"), Usage: "`NAME` of who acknowledges (default: your user name)"},
@@ -47,7 +48,11 @@ func ackAction(c *cli.Context) error {
 	if err := flagsBehind(c); err != nil {
 		return err
 	}
-	server := monitor.Alertmanager(c.String("alertmanager-url"))
+	address, err := alertmanager(c)
+	if err != nil {
+		return err
+	}
+	server := monitor.Alertmanager(address)
 	if id := c.String("end"); id != "" {
 		if err := server.Expire(c.Context, id); err != nil {
 			return refusal(err)
@@ -63,6 +68,20 @@ func ackAction(c *cli.Context) error {
 		return listAlerts(c, alerts)
 	}
 	return acknowledge(c, server, alerts)
+}
+
+// alertmanager returns the address of --alertmanager-url with the login of
+// --alertmanager-auth-file.
+func alertmanager(c *cli.Context) (string, error) {
+	login, err := readSecret(c.String("alertmanager-auth-file"))
+	if err != nil {
+		return "", err
+	}
+	address, err := monitor.WithLogin(c.String("alertmanager-url"), login)
+	if err != nil {
+		return "", usage("--alertmanager-url: %w", err)
+	}
+	return address, nil
 }
 
 // flagsBehind reads flags that stand behind the name of the alert, where people
@@ -176,6 +195,9 @@ func listAlerts(c *cli.Context, alerts []monitor.Alert) error {
 
 // refusal makes an answer that no retry changes an error in what the user wrote.
 func refusal(err error) error {
+	if errors.Is(err, monitor.ErrLogin) {
+		return usage("%w: --alertmanager-auth-file names a file that holds USER:PASSWORD", err)
+	}
 	if errors.Is(err, monitor.ErrRefused) {
 		return usage("%w", err)
 	}

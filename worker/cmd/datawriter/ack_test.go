@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net"
 	"net/http"
@@ -19,16 +20,17 @@ import (
 	"datawriter/worker/monitor"
 )
 
-// startAlertmanager starts a real one that tells nobody, and returns its address.
-func startAlertmanager(t *testing.T) string {
+// startAlertmanager starts a real one that tells nobody, with these options, and
+// returns its address.
+func startAlertmanager(t *testing.T, options ...string) string {
 	t.Helper()
 	folder, address := t.TempDir(), freeAddress(t)
 	config := filepath.Join(folder, "alertmanager.yml")
 	if err := os.WriteFile(config, []byte("route: {receiver: nobody}\nreceivers: [{name: nobody}]\n"), 0o600); err != nil {
 		t.Fatal(err)
 	}
-	server := exec.Command(programPath(t, "alertmanager", "prometheus-alertmanager"), "--config.file="+config,
-		"--storage.path="+folder, "--web.listen-address="+address, "--cluster.listen-address=")
+	server := exec.Command(programPath(t, "alertmanager", "prometheus-alertmanager"), append(options, "--config.file="+config,
+		"--storage.path="+folder, "--web.listen-address="+address, "--cluster.listen-address=")...)
 	server.SysProcAttr = &syscall.SysProcAttr{Pdeathsig: syscall.SIGKILL}
 	if err := server.Start(); err != nil {
 		t.Fatal(err)
@@ -38,6 +40,9 @@ func startAlertmanager(t *testing.T) string {
 	awaitAnswer(t, url+"/-/ready")
 	return url
 }
+
+// passwordSecret asks admin for the password "secret".
+const passwordSecret = `basic_auth_users: {admin: "$2b$10$abcdefghijklmnopqrstuuqflPDzB6gcMhKa1rZqKiun2YGL5sa2u"}`
 
 // programPath returns the path of the first program that is there.
 func programPath(t *testing.T, names ...string) string {
@@ -65,7 +70,7 @@ func awaitAnswer(t *testing.T, url string) {
 	t.Helper()
 	for deadline := time.Now().Add(time.Minute); ; time.Sleep(50 * time.Millisecond) {
 		_, err := monitor.Get(t.Context(), url)
-		if err == nil {
+		if err == nil || errors.Is(err, monitor.ErrLogin) {
 			return
 		}
 		if time.Now().After(deadline) {
@@ -176,5 +181,33 @@ func TestAckRefuses(t *testing.T) {
 	}
 	if r := run(t, nil, "ack", url, "X", "--anyway"); r.code != 0 {
 		t.Errorf("--anyway: %+v", r)
+	}
+}
+
+func TestAckLogsIn(t *testing.T) {
+	folder := t.TempDir()
+	file := func(name, text string) string {
+		path := filepath.Join(folder, name)
+		if err := os.WriteFile(path, []byte(text), 0o600); err != nil {
+			t.Fatal(err)
+		}
+		return path
+	}
+	at := "--alertmanager-url=" + startAlertmanager(t, "--web.config.file="+file("web.yml", passwordSecret))
+	right, wrong := file("right", "admin:secret\n"), file("wrong", "admin:older\n")
+	if r := run(t, nil, "ack", at, "--alertmanager-auth-file", right, "X", "--anyway"); r.code != 0 {
+		t.Errorf("with the password: %+v", r)
+	}
+	if r := run(t, []string{"DATAWRITER_ALERTMANAGER_AUTH_FILE=" + right}, "ack", at); r.code != 0 {
+		t.Errorf("with the variable: %+v", r)
+	}
+	for name, args := range map[string][]string{"no login": {at}, "another login": {at, "--alertmanager-auth-file", wrong}, "no such file": {at, "--alertmanager-auth-file", folder + "/none"}} {
+		r := run(t, nil, append([]string{"ack"}, args...)...)
+		if r.code != 2 || !strings.Contains(r.stderr, "auth-file") && !strings.Contains(r.stderr, "none") {
+			t.Errorf("%s: %+v; want exit 2 and the way out", name, r)
+		}
+		if strings.Contains(r.stderr+r.stdout, "older") {
+			t.Errorf("%s: the password is repeated: %+v", name, r)
+		}
 	}
 }

@@ -211,6 +211,7 @@ var stepFlags = map[string][]cli.Flag{
 	"monitoring": {
 		&cli.StringFlag{Name: "prometheus-url", Value: "http://127.0.0.1:9090", Usage: "`URL` of Prometheus"},
 		&cli.StringFlag{Name: "alertmanager-url", Value: "http://127.0.0.1:9093", Usage: "`URL` of Alertmanager; empty skips it"},
+		&cli.StringFlag{Name: "alertmanager-auth-file", EnvVars: env("alertmanager-auth-file"), Usage: "`FILE` that holds USER:PASSWORD"},
 		&cli.StringFlag{Name: "exporter-url", Value: "http://127.0.0.1:9402", Usage: "`URL` of the datawriter exporter; empty skips it"},
 		&cli.StringFlag{Name: "grafana-url", Usage: "`URL` of Grafana, with USER:PASSWORD@ where it asks for them"},
 		&cli.StringFlag{Name: "dashboards", Usage: "`FOLDER` of dashboards, where there is no Grafana to ask"},
@@ -299,7 +300,7 @@ func validateAction(c *cli.Context, steps []validate.Step, skipUnready bool) err
 func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err error) {
 	cfg = validate.Config{
 		Prefect: c.String("prefect-url"), Quick: c.Bool("quick"),
-		Prometheus: c.String("prometheus-url"), Alertmanager: c.String("alertmanager-url"), Exporter: c.String("exporter-url"),
+		Prometheus: c.String("prometheus-url"), Exporter: c.String("exporter-url"),
 		Grafana: c.String("grafana-url"), Dashboards: c.String("dashboards"),
 		Redis: c.String("redis-url"), RedisServer: c.String("redis-server"), RedisConf: c.String("redis-conf"), RedisOption: c.StringSlice("redis-option"),
 		Root: c.String("root"), Program: c.String("program"), Windows: c.Int("windows"), Rate: c.Float64("rate"), From: c.String("from"),
@@ -314,6 +315,9 @@ func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err e
 		}
 	}
 	if cfg.PrefectAuth, err = readSecret(c.String("prefect-auth-file")); err != nil {
+		return cfg, err
+	}
+	if cfg.Alertmanager, err = alertmanager(c); err != nil {
 		return cfg, err
 	}
 	if url, err := readSecret(c.String("redis-url-file")); err != nil {
