@@ -2,7 +2,7 @@
 
 VENV := $(CURDIR)/.venv
 
-.PHONY: up down status test-flows e2e e2e-live faults browser cost growth flows-requirements
+.PHONY: up down status test-flows e2e e2e-live faults settings browser cost growth flows-requirements
 
 up: build venv redis ## run everything here: SOURCE=live WINDOW=1m RATE=1500 DATA=… STATE=… REDIS_URL=… PREFECT_PORT=… SLACK=… DETACH=1
 	$(SAY) "starts Redis, Prefect, its worker and what watches them (usually a minute)"
@@ -44,6 +44,9 @@ e2e-live: build redis tools $(VENV)/.ready-test ## the whole stack on a live sou
 
 faults: build redis $(VENV)/.ready-test ## the whole stack while its parts are killed (half an hour)
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_faults.py
+
+settings: $(VENV)/.ready-test ## what a person changed in the Prefect UI outlives another `make up` and an upgrade
+	$(VENV)/bin/python -m pytest -v deployments/local/test_settings.py
 
 browser: build redis tools $(VENV)/.ready-test ## the Prefect UI in a headless Chromium, and what strangers' pages can do
 	REDIS_SERVER="$$(cat $(CACHE)/redis-server)" $(VENV)/bin/python -m pytest -v deployments/local/test_browser.py deployments/local/test_strangers.py

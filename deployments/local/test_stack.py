@@ -123,6 +123,24 @@ def test_down_and_up_again_goes_on_where_it_was(stack):
     stack.whole()
 
 
+def test_up_leaves_a_schedule_off_and_a_pool_paused(stack):
+    """Somebody switched them off for a reason: the stack comes up all the same, and says so."""
+    deployment = stack.api("/deployments/name/drain-window/drain-window")
+    schedule = f"/deployments/{deployment['id']}/schedules/{deployment['schedules'][0]['id']}"
+    stack.api(schedule, {"active": False}, "PATCH")
+    stack.api("/work_pools/datawriter", {"is_paused": True}, "PATCH")
+    stack.down()
+    try:
+        done = stack.command("up")
+        assert done.returncode == 0 and "schedule of drain-window is switched off" in done.stdout
+        assert not stack.api("/deployments/name/drain-window/drain-window")["schedules"][0]["active"]
+        assert stack.api("/work_pools/datawriter")["is_paused"]
+    finally:
+        stack.api(schedule, {"active": True}, "PATCH")
+        stack.api("/work_pools/datawriter", {"is_paused": False}, "PATCH")
+    stack.goes_on()
+
+
 def test_a_backfill_of_drained_windows_changes_nothing(stack):
     first, last = (datetime.strptime(stem[:16], "%Y%m%dT%H%M%SZ") for stem in (stack.windows()[0], stack.windows()[3]))
     run = stack.run_now("backfill", start=f"{first:%Y-%m-%dT%H:%M:%SZ}", end=f"{last:%Y-%m-%dT%H:%M:%SZ}")
