@@ -1,7 +1,7 @@
 """Drain every window of a range, oldest first; the windows that are drained already stay as they are."""
 
 from collections.abc import Iterator
-from datetime import datetime, timedelta
+from datetime import datetime, timedelta, timezone
 from typing import Annotated
 
 from prefect import flow, runtime
@@ -54,6 +54,8 @@ def windows(start: str, end: str, length: str) -> Iterator[str]:
     step = timedelta(seconds=seconds_of(length))
     if at >= stop:
         raise ValueError(f"the range {start} to {end} is empty: its end must come after its start")
+    if stop > datetime.now(timezone.utc):
+        raise ValueError(f"the range {start} to {end} ends in the future: its last window has not closed yet")
     if (stop - at) / step > MAX_WINDOWS:
         raise ValueError(f"{start} to {end} is more than {MAX_WINDOWS} windows of {length}: ask for a shorter range")
     while at < stop:

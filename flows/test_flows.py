@@ -359,11 +359,24 @@ def test_backfill_names_every_window_of_the_range():
 
 @pytest.mark.parametrize("start, end, says", [
     ("2026-11-23T00:00Z", "2026-11-23T00:00Z", "is empty"),
+    ("2026-11-23T00:00Z", "2026-11-22T00:00Z", "is empty"),
     ("2026-11-20T00:00Z", "2026-11-23T00:00Z", "more than 300 windows"),
+    ("2026-11-20T00:00Z", "2062-11-20T01:00Z", "in the future"),
+    ("2062-11-20T00:00Z", "2062-11-20T01:00Z", "in the future"),
 ])
 def test_backfill_refuses_a_range_that_cannot_be_meant(start, end, says):
     with pytest.raises(ValueError, match=says):
         list(backfill.windows(start, end, "5m"))
+
+
+def test_what_the_binary_refuses_is_asked_once_and_said_in_one_sentence(fake, flow, tables, tmp_path):
+    """A typo in the form, such as a window of the next century: the binary knows, and the schedule is not held up by retries."""
+    refusal = {"status": "failed", "error": "--window 2126-11-23T10:05Z/5m cannot close soon: it is in the future", "class": "configuration", "windows": []}
+    fake(f"open({str(tmp_path / 'asked')!r}, 'a').write('once ')\n{answer(2, refusal)}")
+    state = flow(window="2126-11-23T10:05Z")
+    assert (state.type.value, state.message) == ("FAILED", refusal["error"])
+    assert (tmp_path / "asked").read_text() == "once "
+    assert tables == {}
 
 
 @pytest.mark.parametrize("flow, wrong", [
