@@ -43,8 +43,6 @@ func newHosts(addresses []string, wanted Wire) *hosts {
 
 func (h *hosts) current() *hostState { return h.all[h.now] }
 
-func (h *hosts) host() string { return h.current().address }
-
 // next returns whom to ask and how. Every connection asks for the newer wire
 // first where both are allowed: so a host that was upgraded in place is noticed.
 func (h *hosts) next() asking {

@@ -66,7 +66,6 @@ type numbering struct {
 	shown    bool   // one was there: up to it the numbers are those of before
 	kept     []mark // of this numbering, marksApart from each other
 	newest   mark
-	last     int64 // number received
 }
 
 // The verdicts about an event's number.

@@ -154,7 +154,7 @@ func (s *seen) forget(us int64, least, most int) (blobs, early int) {
 	n := 0
 	for n < len(s.blobs) && n < maxForget {
 		old := s.blobs[n].newest < us
-		if spare := len(s.connections) - len(s.blobs[n].ids); !(old && spare >= least) && len(s.connections) <= most {
+		if spare := len(s.connections) - len(s.blobs[n].ids); (!old || spare < least) && len(s.connections) <= most {
 			break
 		}
 		for _, id := range s.blobs[n].ids {

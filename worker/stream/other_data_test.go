@@ -18,7 +18,7 @@ import (
 func followAndReturn(t *testing.T, server, other *streamtest.Server) {
 	t.Helper()
 	ctx, redis := t.Context(), server.Client()
-	ok(t, redis.SlaveOf(ctx, "127.0.0.1", fmt.Sprint(other.Port)).Err())
+	ok(t, redis.ReplicaOf(ctx, "127.0.0.1", fmt.Sprint(other.Port)).Err())
 	for deadline := time.Now().Add(20 * time.Second); ; time.Sleep(10 * time.Millisecond) {
 		if info, _ := redis.Info(ctx, "replication").Result(); strings.Contains(info, "master_link_status:up") {
 			break
@@ -27,7 +27,7 @@ func followAndReturn(t *testing.T, server, other *streamtest.Server) {
 			t.Fatal("the server does not follow")
 		}
 	}
-	ok(t, redis.SlaveOf(ctx, "NO", "ONE").Err())
+	ok(t, redis.ReplicaOf(ctx, "NO", "ONE").Err())
 }
 
 func TestNothingIsSettledInOtherDataOfTheSameProcess(t *testing.T) {

@@ -109,7 +109,7 @@ func (c *course) run() {
 	defer stop()
 	c.begin()
 	var helpers sync.WaitGroup
-	helpers.Go(func() { c.rig.drain(ctx, courseWindow) })
+	helpers.Go(func() { c.drain(ctx, courseWindow) })
 	for n := range c.plan.faults {
 		c.rng = rand.New(rand.NewPCG(c.seed, uint64(100+n))) // what one mishap draws changes no other
 		c.relay.set(c.speed())

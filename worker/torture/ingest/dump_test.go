@@ -49,7 +49,7 @@ func (j *jetstream) each(ctx context.Context, see func(*event.Envelope)) error {
 	if j.version == current {
 		path = "/xrpc/network.bsky.jetstream.subscribeEvents?cursor=0"
 	}
-	conn, _, err := websocket.Dial(ctx, "ws://"+j.address+path, nil)
+	conn, _, err := websocket.Dial(ctx, "ws://"+j.address+path, nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return err
 	}

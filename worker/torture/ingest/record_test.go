@@ -111,7 +111,7 @@ func simulated(ctx context.Context, world string, part int, rate string, do func
 
 // recordStream writes frames, and returns whose they are.
 func recordStream(ctx context.Context, address string, behind int64, to io.Writer) (people map[string]bool, err error) {
-	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/xrpc/com.atproto.sync.subscribeRepos?cursor=0", nil)
+	conn, _, err := websocket.Dial(ctx, "ws://"+address+"/xrpc/com.atproto.sync.subscribeRepos?cursor=0", nil) //nolint:bodyclose // the library closes it
 	if err != nil {
 		return nil, err
 	}

@@ -121,17 +121,6 @@ func (j *jetstream) kill() {
 
 func (j *jetstream) signal(s syscall.Signal) { _ = j.cmd.Process.Signal(s) }
 
-// alive reports whether the process runs: the legacy server ends when its relay
-// hangs up.
-func (j *jetstream) alive() bool {
-	select {
-	case <-j.done:
-		return false
-	default:
-		return true
-	}
-}
-
 // backdate imports times of years ago for records, as operators do: what the
 // server has, and what is to come. It waits until that is done.
 func (j *jetstream) backdate(ctx context.Context, uris []string, at time.Time) error {
