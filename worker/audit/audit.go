@@ -8,6 +8,8 @@ import (
 	"strings"
 
 	"github.com/redis/go-redis/v9"
+
+	"datawriter/worker/stream"
 )
 
 // ErrGap: a requirement is not met. The report says which.
@@ -78,16 +80,22 @@ type Report struct {
 	Findings []Finding `json:"findings"`
 }
 
-// Run looks at a server. It changes nothing. An error means that there is no
-// report: the server is away (stream.ErrUnavailable), or refuses the password
-// (stream.ErrMisconfigured).
-func Run(ctx context.Context, client *redis.Client, profile Profile) (Report, error) {
+// Run looks at a server, and at these streams of it. It changes nothing. An error
+// means that there is no report: the server is away (stream.ErrUnavailable), or
+// refuses the password (stream.ErrMisconfigured).
+func Run(ctx context.Context, client *redis.Client, profile Profile, streams ...*stream.Stream) (Report, error) {
 	f, err := look(ctx, client)
 	if err != nil {
 		return Report{}, err
 	}
+	if err := f.lookAtStreams(ctx, client, streams); err != nil {
+		return Report{}, err
+	}
 	report := Report{Profile: profile, Server: f.version(), Blind: f.blind}
 	for _, r := range rules(profile) {
+		if r.ofStreams && len(streams) == 0 {
+			continue
+		}
 		report.Findings = append(report.Findings, r.hold(f))
 	}
 	return report, nil
@@ -121,6 +129,7 @@ type rule struct {
 	set       string // value that meets it; empty where no setting does
 	restart   bool   // the setting cannot be changed while the server runs
 	otherwise string // what else to do, where no setting meets it, or beside it
+	ofStreams bool   // it says something of streams, not of the server
 	why       string
 	met       func(value string, f *facts) Verdict
 	value     func(f *facts) (value string, seen bool) // nil reads the setting of the key

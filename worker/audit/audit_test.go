@@ -3,14 +3,17 @@ package audit
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
 	"os"
 	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
+	"datawriter/worker/event"
 	"datawriter/worker/stream"
 	"datawriter/worker/stream/streamtest"
 )
@@ -251,5 +254,41 @@ func TestEveryRequirementIsInTheShippedFile(t *testing.T) {
 		if r.set != "" && !slices.Contains(args, "--"+r.key) && r.key != "client-output-buffer-limit" { // the default is right
 			t.Errorf("%s is wanted, and not in redis.conf", r.key)
 		}
+	}
+}
+
+func TestAStreamAheadOfTheClockIsAGap(t *testing.T) {
+	server := streamtest.Start(t, shipped(t, "redis.conf")...)
+	client, err := stream.Open(stream.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	likes, posts := client.Stream(event.Likes), client.Stream(event.Posts)
+	for _, step := range []struct {
+		what string
+		id   string // of an entry that is added
+		want string
+	}{
+		{"a stream of today", "*", ""},
+		{"a second ahead", fmt.Sprintf("%d-0", time.Now().Add(time.Second).UnixMilli()), ""},
+		{"an hour ahead", fmt.Sprintf("%d-0", time.Now().Add(time.Hour).UnixMilli()), "bluesky:{likes}: 36"},
+		{"microseconds for milliseconds", fmt.Sprintf("%d-0", time.Now().UnixMicro()), "bluesky:{likes}: 179"},
+		{"the last ID there is", "18446744073709551615-18446744073709551615", "bluesky:{likes}: 18446742"},
+	} {
+		if err := server.Client().XAdd(t.Context(), &redis.XAddArgs{Stream: likes.Name(), ID: step.id, Values: []any{"event", "x"}}).Err(); err != nil {
+			t.Fatal(err)
+		}
+		report, err := Run(t.Context(), client.Redis(), MET001, posts, likes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		gap := slices.Contains(with(report, Gap), "streams ahead of the clock")
+		if gap != (step.want != "") || gap != (report.Err() != nil) || !strings.Contains(table(t, report), step.want) {
+			t.Errorf("%s: gap %t, %v, want %q in\n%s", step.what, gap, report.Err(), step.want, table(t, report))
+		}
+	}
+	if report := audited(t, client.Redis(), MET001); slices.Contains(with(report, Gap), "streams ahead of the clock") {
+		t.Error("streams that nobody named were judged")
 	}
 }

@@ -24,8 +24,10 @@ type facts struct {
 
 	open      bool // the default user enters without a password
 	openKnown bool
-	encrypted bool // this connection is
-	local     bool // the server's process is one of this machine
+	ahead     []string // streams whose last ID is ahead of the clock, and by how much
+	looked    bool     // at all streams
+	encrypted bool     // this connection is
+	local     bool     // the server's process is one of this machine
 }
 
 // look asks a server for everything that the rules need. What it refuses to tell
@@ -68,6 +70,38 @@ func (f *facts) refused(what string, err error) error {
 	}
 	f.blind = append(f.blind, fmt.Sprintf("%s is refused (%s)", what, reply.Error()))
 	return nil
+}
+
+// lookAtStreams compares the last ID of each stream with the server's clock.
+func (f *facts) lookAtStreams(ctx context.Context, client *redis.Client, streams []*stream.Stream) error {
+	now, err := client.Time(ctx).Result()
+	if err := f.refused("TIME", err); err != nil {
+		return err
+	}
+	f.looked = err == nil
+	for _, s := range streams {
+		state, err := s.State(ctx)
+		if err != nil {
+			f.looked = false
+			if err := f.refused("XINFO of "+s.Name(), err); err != nil {
+				return err
+			}
+			continue
+		}
+		if state.IsAhead(now) {
+			seconds, _ := state.Ahead(now)
+			f.ahead = append(f.ahead, fmt.Sprintf("%s: %.0f s", s.Name(), seconds))
+		}
+	}
+	return nil
+}
+
+// streamsAhead names the streams whose last ID is ahead of the clock.
+func streamsAhead(f *facts) (string, bool) {
+	if len(f.ahead) == 0 {
+		return "none", f.looked
+	}
+	return strings.Join(f.ahead, ", "), true
 }
 
 // lookAtAccess finds out whether anybody may enter. Who came in without a password

@@ -116,6 +116,8 @@ func streamRules() []rule {
 		{key: "stream-node-max-entries", source: met001, severity: Warning, wanted: "50 to 200", set: "100", met: number(50, 200), why: "The other limit of a node: it bounds what deleting one entry has to read."},
 		{key: "version", source: buffer, severity: Critical, wanted: "Redis 7.0, Valkey 7.2, or newer", met: newEnough, value: func(f *facts) (string, bool) { return f.version(), f.info["redis_version"] != "" },
 			otherwise: "an upgrade", why: "Scripts that may run at the memory limit, entries-added and lag came with those."},
+		{key: "streams ahead of the clock", source: buffer, severity: Critical, wanted: "none", met: is("none"), value: streamsAhead, ofStreams: true,
+			otherwise: "stop the producer that gives IDs of its own, then datawriter rescue KIND", why: "Redis gives every later entry an ID behind the last one: what is added waits until the clock has reached it, for years perhaps."},
 	}
 }
 

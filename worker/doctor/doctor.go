@@ -72,6 +72,7 @@ var checks = []struct {
 	{"redis persistence", redisPersistence},
 	{"clock", clock},
 	{"streams", streams},
+	{"stream ends", streamEnds},
 	{"data folder", dataFolder},
 	{"free space", freeSpace},
 	{"prefect", prefectReachable},

@@ -137,6 +137,12 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 		{"nobody drains", "streams", doctor.Warning, "datawriter run", func(p *patient) {
 			p.client.Redis().XGroupDestroy(p.t.Context(), "bluesky:{likes}", stream.DefaultGroup)
 		}},
+		{"an ID from the future", "stream ends", doctor.Failure, "datawriter rescue likes", func(p *patient) {
+			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{likes}", fmt.Sprintf("%d-0", time.Now().Add(time.Hour).UnixMilli()), "event", "{}")
+		}},
+		{"the last ID there is, of events that few drain", "stream ends", doctor.Failure, "datawriter rescue identity", func(p *patient) {
+			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{identity}", "18446744073709551615-18446744073709551615", "event", "{}")
+		}},
 		{"the clocks differ", "clock", doctor.Failure, "NTP", func(p *patient) {
 			p.config.Now = func() time.Time { return time.Now().Add(time.Minute) }
 		}},

@@ -132,3 +132,33 @@ func streams(ctx context.Context, l *looking) Finding {
 	}
 	return ok("%d entries wait, %d were added", waiting, added)
 }
+
+// streamEnds compares the last ID of each stream with the clock: Redis gives every
+// later entry an ID behind it, so one from the future makes all wait.
+func streamEnds(ctx context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	now, err := l.Redis.Now(ctx)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	var ahead, kinds []string
+	for _, kind := range event.AllKinds() {
+		s := l.Redis.Stream(kind)
+		state, err := s.State(ctx)
+		if err != nil {
+			return fail(err.Error(), "a key of that name that is no stream must go, or the user may not read it")
+		}
+		if state.IsAhead(now) {
+			seconds, _ := state.Ahead(now)
+			ahead = append(ahead, fmt.Sprintf("%s by %.0f seconds (its last ID is %s)", s.Name(), seconds, state.LastGenerated))
+			kinds = append(kinds, kind.String())
+		}
+	}
+	if len(ahead) > 0 {
+		return fail("ahead of the clock of redis: "+strings.Join(ahead, ", ")+": what is added now waits behind that ID",
+			"stop the producer that gives IDs of its own, then: datawriter rescue "+strings.Join(kinds, "; datawriter rescue "))
+	}
+	return ok("no last ID is ahead of the clock of redis")
+}

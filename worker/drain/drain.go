@@ -53,7 +53,8 @@ type Drainer struct {
 	memory []memory     // by kind; kinds are drained side by side, windows one after the other
 	unsure sync.Once    // that Redis does not say how much memory streams take is logged once
 
-	// What the plan of a run says, before its first window.
+	// What a run finds before its first window.
+	streams        []StreamReport
 	gaps           Gaps
 	misdatedBefore time.Time // a window that starts before it has entries of a wrong clock
 	missing        missingParts
@@ -85,11 +86,7 @@ func (d *Drainer) Run(ctx context.Context, w window.Window) (records []runlog.Re
 	if err := d.checkOwner(ctx); err != nil {
 		return nil, err
 	}
-	windows, err := d.plan(ctx, w, true)
-	if err != nil {
-		return nil, err
-	}
-	return d.drainAll(ctx, windows)
+	return d.drainPlan(ctx, w, true)
 }
 
 // RunClosed drains every closed window that is not drained yet, in the order of Run.
@@ -109,11 +106,20 @@ func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err e
 	if err != nil {
 		return nil, fmt.Errorf("%w: %w", stream.ErrMisconfigured, err)
 	}
-	windows, err := d.plan(ctx, current, false)
+	return d.drainPlan(ctx, current, false)
+}
+
+// drainPlan looks at the streams, plans and drains.
+func (d *Drainer) drainPlan(ctx context.Context, end window.Window, asked bool) ([]runlog.Record, error) {
+	if err := d.lookAtStreams(ctx); err != nil {
+		return nil, err
+	}
+	windows, err := d.plan(ctx, end, asked)
 	if err != nil {
 		return nil, err
 	}
-	return d.drainAll(ctx, windows)
+	records, err := d.drainAll(ctx, windows)
+	return records, errors.Join(err, d.streamErrors())
 }
 
 // prepare compares the archive's shape before anything touches Redis, and

@@ -24,6 +24,10 @@ var (
 	ErrStray = errors.New("a copy stands beside a part")
 	// ErrNoHole: what was to be accepted as a hole is none.
 	ErrNoHole = errors.New("there is no hole to accept")
+	// ErrAhead: a stream's last ID is so far ahead of Redis's clock that nothing which
+	// is added now falls into the open window. It would wait behind that ID, for years
+	// perhaps, while every window is drained in time and is empty.
+	ErrAhead = errors.New("a stream is ahead of the clock of redis")
 	// ErrNotClosed: by Redis's clock the window has not ended.
 	ErrNotClosed = errors.New("the window is not closed yet")
 	// ErrStopped: a signal asked the run to end.
@@ -53,7 +57,7 @@ var classes = []struct {
 	class  Class
 	errors []error
 }{
-	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray}},
+	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray, ErrAhead}},
 	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{HeldByOther, []error{stream.ErrHeld}},

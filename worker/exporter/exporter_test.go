@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"errors"
+	"fmt"
 	"math"
 	"net"
 	"net/http"
@@ -230,6 +231,37 @@ func TestRedisMetrics(t *testing.T) {
 		t.Fatal(err)
 	}
 	look(t, b.look).want(t, "no limit", series{"redis_memory_ratio": absent, "redis_seconds_until_full": absent})
+}
+
+func TestAnIDFromTheFutureIsSeenAndNoAgeIsClampedToZero(t *testing.T) {
+	for name, c := range map[string]struct {
+		id    string
+		ahead float64 // at least, by so much
+	}{
+		"an hour":                       {fmt.Sprintf("%d-0", time.Now().Add(time.Hour).UnixMilli()), 3500},
+		"microseconds for milliseconds": {fmt.Sprintf("%d-0", time.Now().UnixMicro()), 1.7e12},
+		"the last ID there is":          {"18446744073709551615-18446744073709551615", 1.8e16},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r := newRig(t)
+			b := &buffer{client: r.client, length: func() time.Duration { return first.Length }}
+			r.addAt(event.Posts, time.Now().Add(-time.Minute))
+			if err := r.client.Redis().Do(t.Context(), "XADD", r.client.Name(event.Likes), c.id, "event", "{}").Err(); err != nil {
+				t.Fatal(err)
+			}
+			got := look(t, b.look)
+			if ahead := got[`stream_ahead_seconds{kind="likes"}`]; ahead < c.ahead {
+				t.Errorf("likes are %v s ahead, want %v at least", ahead, c.ahead)
+			}
+			if age := got[`stream_oldest_age_seconds{kind="likes"}`]; age > -c.ahead {
+				t.Errorf("the oldest like is %v s old, want %v at the most", age, -c.ahead)
+			}
+			if ahead := got[`stream_ahead_seconds{kind="posts"}`]; ahead > -50 || ahead < -600 {
+				t.Errorf("posts are %v s ahead, want minus a minute", ahead)
+			}
+			got.want(t, "a stream without an ID", series{`stream_ahead_seconds{kind="follows"}`: absent})
+		})
+	}
 }
 
 // TestEntriesThatStayForOtherGroupsAreNoBacklog drains a stream that a second

@@ -87,7 +87,9 @@ var (
 	streamAdded = family{"stream_entries_added_total", "counter", []string{"kind"},
 		"Entries ever added to the stream. It goes back when Redis loses the stream."}
 	streamOldestAge = family{"stream_oldest_age_seconds", "gauge", []string{"kind"},
-		"Age of the oldest entry that is not drained; 0 if there is none."}
+		"Age of the oldest entry that is not drained; 0 if there is none, negative if its ID is ahead of the clock."}
+	streamAhead = family{"stream_ahead_seconds", "gauge", []string{"kind"},
+		"How far the stream's last ID is ahead of the clock of Redis; negative is usual. What is added waits behind that ID. Absent before the first."}
 	undrainedWindows = family{"undrained_windows", "gauge", nil,
 		"Closed windows of which a stream holds entries that are not drained. 1 is usual for the seconds that a run takes."}
 	redisMemoryRatio = family{"redis_memory_ratio", "gauge", nil,
@@ -136,7 +138,7 @@ func families() []family {
 		partsTotal, partBytesTotal, partSizeBytes, windowDurationSeconds, attemptsTotal, runFailuresTotal,
 		lastSuccess, lastWindowEnd, lastWindowRate, lastWindowDuration, windowLength, brokenLinesTotal, recoveredParts,
 		missingParts, acceptedHoles,
-		streamEntries, streamAdded, streamOldestAge, undrainedWindows,
+		streamEntries, streamAdded, streamOldestAge, streamAhead, undrainedWindows,
 		redisMemoryRatio, redisSecondsUntilFull, redisPing, redisRefusedTotal,
 		prefectFlowRuns, prefectLateRuns, prefectWorkersOnline, prefectHeartbeatAge, prefectNextRun, prefectPaused,
 		sourceUp, sourceDuration, sourceLastSuccess, buildInfo,

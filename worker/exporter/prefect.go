@@ -156,7 +156,7 @@ func (p *prefectSource) workers(ctx context.Context, now time.Time) ([]prometheu
 		}
 		all = append(all, prefectWorkersOnline.value(float64(online), pool.Name))
 		if !newest.IsZero() {
-			all = append(all, prefectHeartbeatAge.value(max(0, now.Sub(newest).Seconds()), pool.Name))
+			all = append(all, prefectHeartbeatAge.value(now.Sub(newest).Seconds(), pool.Name))
 		}
 	}
 	return all, nil

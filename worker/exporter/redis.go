@@ -122,7 +122,7 @@ func (b *buffer) kind(ctx context.Context, kind event.Kind, now time.Time, undra
 	}
 	age := 0.0
 	if found {
-		age = max(0, now.Sub(time.UnixMilli(int64(oldest.MS))).Seconds())
+		age = float64(now.UnixMicro())/1e6 - float64(oldest.MS)/1000 // an ID may be beyond every time.Time
 		windows, err := closedWindows(ctx, next, now, b.length())
 		if err != nil {
 			return nil, err
@@ -130,11 +130,15 @@ func (b *buffer) kind(ctx context.Context, kind event.Kind, now time.Time, undra
 		maps.Copy(undrained, windows)
 	}
 	name := kind.String()
-	return []prometheus.Metric{
+	all := []prometheus.Metric{
 		streamEntries.value(float64(state.Length), name),
 		streamAdded.value(float64(state.EntriesAdded), name),
 		streamOldestAge.value(age, name),
-	}, nil
+	}
+	if seconds, ok := state.Ahead(now); ok {
+		all = append(all, streamAhead.value(seconds, name))
+	}
+	return all, nil
 }
 
 // pending returns the first entry at or after a millisecond that is not drained.

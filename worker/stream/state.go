@@ -3,6 +3,7 @@ package stream
 import (
 	"context"
 	"strings"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -12,11 +13,31 @@ import (
 // State is what a look at a stream shows that changes nothing: unlike Group it
 // needs neither the stream nor the group to exist.
 type State struct {
-	Exists       bool
-	Length       int64
-	EntriesAdded int64 // ever, to the stream
-	Groups       int   // how many groups the stream has
-	Grouped      bool  // one of them is ours
+	Exists        bool
+	Length        int64
+	EntriesAdded  int64    // ever, to the stream
+	LastGenerated event.ID // the last ID that it gave or was given, by an entry or a fence
+	Groups        int      // how many groups the stream has
+	Grouped       bool     // one of them is ours
+}
+
+// AheadLimit is how far a stream's last ID may lie ahead of Redis's clock.
+// Producers that give IDs of their own differ from it by a little; beyond that
+// something is wrong, since Redis gives every later entry an ID behind the last.
+const AheadLimit = 10 * time.Second
+
+// Ahead returns by how many seconds the stream's last ID lies ahead of a moment of
+// Redis's clock; negative where it lies before it, as it should. ok is false for
+// a stream that has given no ID.
+func (s State) Ahead(now time.Time) (seconds float64, ok bool) {
+	return float64(s.LastGenerated.MS)/1000 - float64(now.UnixMicro())/1e6, !s.LastGenerated.IsZero()
+}
+
+// IsAhead reports whether the stream's last ID lies further ahead of that moment
+// than AheadLimit.
+func (s State) IsAhead(now time.Time) bool {
+	seconds, ok := s.Ahead(now)
+	return ok && seconds > AheadLimit.Seconds()
 }
 
 // State looks at the stream.
@@ -33,6 +54,9 @@ func (s *Stream) State(ctx context.Context) (State, error) {
 		return State{}, classify("look at "+s.name, err)
 	}
 	state := State{Exists: true, Length: info.length, EntriesAdded: info.added, Groups: len(groups)}
+	if state.LastGenerated, err = event.ParseID(info.lastID); err != nil {
+		return State{}, classify("look at "+s.name, err)
+	}
 	for _, g := range groups {
 		state.Grouped = state.Grouped || g.Name == s.group
 	}

@@ -75,6 +75,7 @@ func checks() []check {
 		checkSettled,
 		checkDrained,
 		checkPending,
+		checkAhead,
 		checkCounter,
 		checkLosses,
 	}

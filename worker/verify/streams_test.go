@@ -112,6 +112,11 @@ var leftovers = []struct {
 	}, []string{"missing"}},
 	{"a stream that is gone", func(p *place) { p.do("DEL", "$") }, []string{"counter"}},
 	{"a stream that began again", func(p *place) { p.do("DEL", "$"); p.add(event.Likes, w3, 1, like(1)) }, []string{"counter"}},
+	{"an ID from the future", func(p *place) { p.do("XADD", "$", "1895428300000-0", "event", string(like(1))) }, []string{"ahead"}},
+	{"the last ID there is", func(p *place) {
+		p.do("XADD", "$", "18446744073709551615-18446744073709551615", "event", string(like(1)))
+	}, []string{"ahead"}},
+	{"a last ID from the future, of which nothing is left", func(p *place) { p.do("XSETID", "$", "1895428300000-0") }, []string{"ahead"}},
 	{"a damaged part beside entries", func(p *place) {
 		p.unfence()
 		p.add(event.Likes, w2, 5, like(5))
@@ -135,7 +140,7 @@ func TestEveryLeftoverIsSeenByItsCheck(t *testing.T) {
 			shown[check] = true
 		}
 	}
-	for _, check := range []string{"settled", "drained", "pending", "counter"} {
+	for _, check := range []string{"settled", "drained", "pending", "counter", "ahead"} {
 		if !shown[check] {
 			t.Errorf("nothing shows that the check %s can fail", check)
 		}

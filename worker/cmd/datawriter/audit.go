@@ -11,6 +11,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/audit"
+	"datawriter/worker/event"
 	"datawriter/worker/stream"
 )
 
@@ -58,7 +59,7 @@ func auditAction(c *cli.Context) error {
 		return err
 	}
 	defer client.Close()
-	report, err := audit.Run(c.Context, client.Redis(), profile)
+	report, err := audit.Run(c.Context, client.Redis(), profile, allStreams(client)...)
 	if err != nil {
 		return err
 	}
@@ -90,7 +91,15 @@ func fixed(c *cli.Context, client *stream.Client, report audit.Report) (audit.Re
 	if err := audit.Apply(c.Context, client.Redis(), report.Profile, found, c.Bool("rewrite")); err != nil {
 		return report, fmt.Errorf("fix: %w: %w", stream.ErrMisconfigured, err)
 	}
-	return audit.Run(c.Context, client.Redis(), report.Profile)
+	return audit.Run(c.Context, client.Redis(), report.Profile, allStreams(client)...)
+}
+
+// allStreams returns the streams of all kinds, raw ones too.
+func allStreams(client *stream.Client) (all []*stream.Stream) {
+	for _, kind := range event.AllKinds() {
+		all = append(all, client.Stream(kind))
+	}
+	return all
 }
 
 // confirmed asks a person; no answer is a no.

@@ -66,12 +66,13 @@ Examples:
 
 // runDocument is what standard output carries.
 type runDocument struct {
-	Version string          `json:"version"`
-	Status  runlog.Status   `json:"status"`
-	Error   string          `json:"error,omitempty"`
-	Class   string          `json:"class,omitempty"`
-	Gaps    *drain.Gaps     `json:"gaps,omitempty"` // windows that lacked a part when it began, and had no entries
-	Windows []runlog.Record `json:"windows"`
+	Version string               `json:"version"`
+	Status  runlog.Status        `json:"status"`
+	Error   string               `json:"error,omitempty"`
+	Class   string               `json:"class,omitempty"`
+	Gaps    *drain.Gaps          `json:"gaps,omitempty"`    // windows that lacked a part when it began, and had no entries
+	Streams []drain.StreamReport `json:"streams,omitempty"` // those with which something is wrong
+	Windows []runlog.Record      `json:"windows"`
 }
 
 func runAction(c *cli.Context) error {
@@ -101,6 +102,7 @@ func runAction(c *cli.Context) error {
 	if gaps := drainer.Gaps(); gaps.Windows > 0 {
 		doc.Gaps = &gaps
 	}
+	doc.Streams = drainer.Streams()
 	return errors.Join(err, writeDocument(c, doc))
 }
 
