@@ -39,9 +39,11 @@ type Look struct {
 	Exists  bool
 	Grouped bool   // it has our group
 	Added   int64  // entries ever added
-	Length  int64  // entries that it holds
+	Length  int64  // entries that it holds, or a rescue holds of it
+	Aside   int64  // of those, what a rescue holds
 	End     uint64 // of the window at hand, or of the youngest that was ever drained, in milliseconds
 	Below   bool   // it holds entries below End
+	Clock   uint64 // of the server, in milliseconds
 }
 
 // Part is what the footer of a published file says.
@@ -64,6 +66,8 @@ type State struct {
 	Base    int64           `json:"base"` // added entries that never came into a file, before the account began or lost since
 	Filed   int64           `json:"filed"`
 	Since   int64           `json:"since,omitempty"` // entries that came into files since, while older ones waited
+	Aside   int64           `json:"aside,omitempty"` // entries that a rescue held at the last look
+	Taken   bool            `json:"taken,omitempty"` // they became fewer while Redis evicted
 	Newest  uint64          `json:"newest"`          // the end of the youngest window that was drained, in milliseconds
 	Shaken  bool            `json:"shaken"`          // the count may have gone back, or the base be too high: a negative difference says nothing
 	Renewed bool            `json:"renewed"`         // the group was gone, perhaps with its stream
@@ -107,6 +111,7 @@ func (s *State) Begin(l Look, files Files) error {
 		s.Added = l.Added // of the stream that took its place
 	}
 	s.Renewed = s.Renewed || !l.Grouped
+	s.Taken = s.Taken || l.Aside < s.Aside && l.Evicted > s.Evicted
 	s.RunID, s.ReplID, s.Evicted = l.RunID, l.ReplID, max(l.Evicted, s.Evicted)
 	return nil
 }
@@ -192,7 +197,7 @@ func (s *State) rolledBack(l Look, files Files) error {
 // The look must be older than what files returns: then everything that a drain
 // has deleted by the look is in a file by then, and no race raises an alarm.
 func (s *State) End(l Look, published int64, files Files) error {
-	s.Newest = max(s.Newest, l.End)
+	s.Newest = max(s.NewestBy(l.Clock), l.End)
 	s.Since += published
 	if l.Below || !l.Exists || !s.isServed(l) || l.Added < s.Added {
 		// Entries below the end may be in files or not, or Redis has just changed. What
@@ -200,13 +205,14 @@ func (s *State) End(l Look, published int64, files Files) error {
 		return nil
 	}
 	filed := s.Filed + s.Since
-	if s.Recount || s.missing(l, filed) != 0 || s.Gone != "" || s.Numbers.gap() {
+	ordered := l.Aside == 0 // nothing is overtaken while it waits to be added again
+	if s.Recount || s.missing(l, filed) != 0 || s.Gone != "" || ordered && s.Numbers.gap() {
 		parts, err := files()
 		if err != nil {
 			return err
 		}
 		filed = total(parts)
-		if s.Newest = max(s.Newest, newest(parts)); s.Newest > l.End {
+		if s.Newest = max(s.Newest, newest(parts, l.Clock)); s.Newest > l.End {
 			return nil // what was there may be in files, and what is numbered in between still there
 		}
 	}
@@ -214,9 +220,12 @@ func (s *State) End(l Look, published int64, files Files) error {
 	if s.Recount {
 		s.Numbers.forgive(added) // what is missing may have been in the parts
 	}
-	skipped, err := s.Numbers.judge(added, files)
-	if err != nil {
-		return err
+	skipped := int64(0)
+	if ordered {
+		var err error
+		if skipped, err = s.Numbers.judge(added, files); err != nil {
+			return err
+		}
 	}
 	s.balance(l, filed)
 	if skipped > 0 {
@@ -238,6 +247,8 @@ func (s *State) balance(l Look, filed int64) {
 	case s.Gone != "":
 		s.loseGone(l, filed)
 	case s.Recount:
+	case missing > s.Undone && (s.Taken || l.Aside < s.Aside && l.Evicted > s.Evicted):
+		s.lose(Evicted, missing-s.Undone)
 	case missing > s.Undone:
 		s.lose(Trimmed, missing-s.Undone)
 	case missing < 0 && s.Renewed && !s.Shaken: // it was deleted, and has counted beyond the last look since
@@ -250,7 +261,7 @@ func (s *State) balance(l Look, filed int64) {
 		}
 	}
 	s.Base += missing
-	s.Filed, s.Since, s.Shaken, s.Renewed, s.Undone, s.Recount = filed, 0, false, false, 0, false
+	s.Filed, s.Since, s.Shaken, s.Renewed, s.Undone, s.Recount, s.Taken = filed, 0, false, false, 0, false, false
 }
 
 // loseGone books what went with a stream that was gone. An eviction is a loss also
@@ -270,7 +281,7 @@ func (s *State) gone(l Look, filed int64) int64 {
 }
 
 func (s *State) remember(l Look, open int64) {
-	s.RunID, s.ReplID, s.Evicted, s.Added, s.Open = l.RunID, l.ReplID, l.Evicted, l.Added, open
+	s.RunID, s.ReplID, s.Evicted, s.Added, s.Open, s.Aside = l.RunID, l.ReplID, l.Evicted, l.Added, open, l.Aside
 }
 
 // lose books a loss, to be reported.
@@ -291,9 +302,23 @@ func (s *State) Reported(told []Loss) {
 	}
 }
 
-func newest(parts []Part) (end uint64) {
+// NewestBy returns the end of the youngest window that was drained, as far as a
+// clock in milliseconds has reached it: one that leapt for a moment may have closed
+// windows of the future, of which nothing more is to be known. 0 is no clock.
+func (s *State) NewestBy(clock uint64) uint64 {
+	if clock > 0 && s.Newest > clock {
+		return 0
+	}
+	return s.Newest
+}
+
+// newest returns the end of the youngest window of parts, as far as the clock has
+// reached it.
+func newest(parts []Part, clock uint64) (end uint64) {
 	for _, p := range parts {
-		end = max(end, p.End)
+		if clock == 0 || p.End <= clock {
+			end = max(end, p.End)
+		}
 	}
 	return end
 }

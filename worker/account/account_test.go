@@ -48,8 +48,10 @@ func (s *stream) file(n int64) {
 func (s *stream) close(n int64) {
 	s.t.Helper()
 	s.end += 10
-	s.look.End = max(s.end, s.state.Newest)
-	if err := s.state.End(s.look, n, s.files); err != nil {
+	look := s.look
+	look.End = max(s.end, s.state.NewestBy(look.Clock))
+	look.Below = look.Below || look.End > s.end && look.Length > 0
+	if err := s.state.End(look, n, s.files); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -135,6 +137,44 @@ func TestWhatIsNoLoss(t *testing.T) {
 			if s.scanned > 1 { // when the account was opened
 				s.t.Errorf("the files were counted %d times", s.scanned)
 			}
+		},
+		"entries that stand aside, and are added again": func(s *stream) {
+			s.window(50, 20)
+			s.look.Aside = 20 // of the 20 that are there
+			s.window(5, 0)
+			s.look.Aside = 8
+			s.window(5, 0)
+			s.look.Aside = 0
+			s.begin()
+			s.file(20)
+			s.close(20)
+		},
+		"numbers that a rescue adds again, behind later ones": func(s *stream) {
+			s.state.Numbers.Merge([]account.Range{{From: 1, To: 50}})
+			s.window(50, 20)
+			s.look.Aside = 20 // 51 to 70
+			s.state.Numbers.Merge([]account.Range{{From: 71, To: 80}})
+			s.window(10, 0)
+			s.state.Numbers.Merge([]account.Range{{From: 81, To: 90}})
+			s.window(10, 0)
+			s.look.Aside = 0
+			s.state.Numbers.Merge([]account.Range{{From: 91, To: 100}})
+			s.window(10, 0) // some were added again behind its end
+			s.state.Numbers.Merge([]account.Range{{From: 51, To: 70}})
+			s.begin()
+			s.file(20)
+			s.close(20)
+			s.window(1, 0)
+		},
+		"an eviction of something else while entries stand aside": func(s *stream) {
+			s.window(50, 20)
+			s.look.Aside = 20
+			s.look.Evicted = 3
+			s.window(5, 0)
+			s.look.Aside = 0
+			s.begin()
+			s.file(20)
+			s.close(20)
 		},
 		"a racer that files while the account is closed": func(s *stream) {
 			s.window(50, 20)
@@ -339,6 +379,30 @@ func TestWhatIsALoss(t *testing.T) {
 			s.look.Below = false
 			s.close(37)
 		}, account.Loss{Class: account.Trimmed, Count: 3}},
+		"entries that were trimmed, after a clock that leapt had closed a window of the future": {func(s *stream) {
+			s.look.Clock = 5000
+			s.end = 990_000
+			s.look.Clock = 1_000_000
+			s.window(50, 20)
+			s.end, s.look.Clock = 100, 5000
+			s.window(5, 0)
+			s.look.Length -= 8
+			s.window(5, 0)
+		}, account.Loss{Class: account.Trimmed, Count: 8}},
+		"entries that stood aside and were evicted": {func(s *stream) {
+			s.window(50, 20)
+			s.look.Aside = 20
+			s.window(5, 0)
+			s.look.Aside, s.look.Length, s.look.Evicted = 0, 0, 1
+			s.window(5, 0)
+		}, account.Loss{Class: account.Evicted, Count: 20}},
+		"entries that stood aside and were deleted": {func(s *stream) {
+			s.window(50, 20)
+			s.look.Aside = 20
+			s.window(5, 0)
+			s.look.Aside, s.look.Length = 0, 0
+			s.window(5, 0)
+		}, account.Loss{Class: account.Trimmed, Count: 20}},
 		"a stream that was deleted": {func(s *stream) {
 			s.window(50, 20)
 			s.look = account.Look{RunID: "a"}

@@ -143,6 +143,9 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 		{"the last ID there is, of events that few drain", "stream ends", doctor.Failure, "datawriter rescue identity", func(p *patient) {
 			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{identity}", "18446744073709551615-18446744073709551615", "event", "{}")
 		}},
+		{"a rescue that was killed", "stream ends", doctor.Failure, "datawriter rescue posts", func(p *patient) {
+			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{posts}:rescue", "*", "event", "{}")
+		}},
 		{"the clocks differ", "clock", doctor.Failure, "NTP", func(p *patient) {
 			p.config.Now = func() time.Time { return time.Now().Add(time.Minute) }
 		}},

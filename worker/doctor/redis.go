@@ -150,6 +150,9 @@ func streamEnds(ctx context.Context, l *looking) Finding {
 		if err != nil {
 			return fail(err.Error(), "a key of that name that is no stream must go, or the user may not read it")
 		}
+		if n, err := s.Unfinished(ctx); err == nil && n > 0 { // who may not look there is not told
+			return fail(fmt.Sprintf("a rescue of %s was not finished: %d entries wait beside it", s.Name(), n), "datawriter rescue "+kind.String())
+		}
 		if state.IsAhead(now) {
 			seconds, _ := state.Ahead(now)
 			ahead = append(ahead, fmt.Sprintf("%s by %.0f seconds (its last ID is %s)", s.Name(), seconds, state.LastGenerated))

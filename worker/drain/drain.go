@@ -111,7 +111,7 @@ func (d *Drainer) RunClosed(ctx context.Context) (records []runlog.Record, err e
 
 // drainPlan looks at the streams, plans and drains.
 func (d *Drainer) drainPlan(ctx context.Context, end window.Window, asked bool) ([]runlog.Record, error) {
-	if err := d.lookAtStreams(ctx); err != nil {
+	if err := d.lookAtEnds(ctx); err != nil {
 		return nil, err
 	}
 	windows, err := d.plan(ctx, end, asked)
@@ -119,6 +119,9 @@ func (d *Drainer) drainPlan(ctx context.Context, end window.Window, asked bool) 
 		return nil, err
 	}
 	records, err := d.drainAll(ctx, windows)
+	if !halts(err) {
+		err = errors.Join(err, d.lookBeside(ctx))
+	}
 	return records, errors.Join(err, d.streamErrors())
 }
 

@@ -33,6 +33,7 @@ type attempt struct {
 	total  *runlog.Kind // counts over all attempts
 
 	server    stream.Server
+	clock     uint64 // of the server when the attempt began, in milliseconds
 	published listing
 	content   *content
 	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
@@ -101,6 +102,7 @@ func (a *attempt) observe(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
+	a.clock = uint64(now.UnixMilli())
 	if now.Before(a.window.End()) {
 		return fmt.Errorf("%w: the clock of redis says %s", ErrNotClosed, now.Format(time.RFC3339))
 	}
@@ -109,11 +111,16 @@ func (a *attempt) observe(ctx context.Context) (err error) {
 
 // takeLease takes the advisory lease, keeps it alive, and returns what ends it.
 func (a *attempt) takeLease(ctx context.Context) (release func() error, err error) {
-	lease, err := a.stream.TakeLease(ctx, a.cfg.Lease)
+	return a.holdLease(ctx, a.stream)
+}
+
+// holdLease is takeLease for whoever works on a stream.
+func (d *Drainer) holdLease(ctx context.Context, s *stream.Stream) (release func() error, err error) {
+	lease, err := s.TakeLease(ctx, d.cfg.Lease)
 	if err != nil {
 		return nil, err
 	}
-	a.cfg.Faults.At(fault.LeaseTaken)
+	d.cfg.Faults.At(fault.LeaseTaken)
 	keeping, stop := context.WithCancel(ctx)
 	done := make(chan struct{})
 	go func() { lease.Keep(keeping); close(done) }()
@@ -125,7 +132,7 @@ func (a *attempt) takeLease(ctx context.Context) (release func() error, err erro
 		last, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Second)
 		defer cancel()
 		_ = lease.Release(last)
-		a.cfg.Faults.At(fault.Released)
+		d.cfg.Faults.At(fault.Released)
 		return nil
 	}, nil
 }

@@ -66,7 +66,7 @@ func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, a
 	var looked error
 	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
 		var l stream.Look
-		if l, looked = a.stream.Look(ctx, max(s.Newest, a.window.EndMS())); looked != nil {
+		if l, looked = a.stream.Look(ctx, max(s.NewestBy(a.clock), a.window.EndMS())); looked != nil {
 			return looked
 		}
 		return change(s, account.Look(l))

@@ -39,6 +39,16 @@ const (
 	Logged       Point = "logged"        // the run log has its line
 )
 
+// Points of a rescue.
+const (
+	Kept    Point = "rescue.kept"    // a page of entries with honest IDs stands beside the stream
+	Swapped Point = "rescue.swapped" // the stream has honest IDs; what had others stands aside
+	Readded Point = "rescue.readded" // a page of that is in the stream again
+)
+
+// RescuePoints lists the points of a rescue, in order.
+func RescuePoints() []Point { return []Point{Kept, Swapped, Readded} }
+
 // Points of one file. Each exists for the archive's shape, the part and its rejects:
 // Of("part", Linked).
 const (
@@ -127,7 +137,7 @@ func (in *Injector) parseFault(at, action string) error {
 	if _, isErrno := errnos[action]; !isErrno && action != kill && action != stop {
 		return fmt.Errorf("%q is none of kill, stop, EIO, ENOSPC", action)
 	}
-	if !slices.Contains(Points(), in.point) {
+	if !slices.Contains(append(Points(), RescuePoints()...), in.point) {
 		return fmt.Errorf("there is no point %q", name)
 	}
 	return nil

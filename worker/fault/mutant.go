@@ -34,6 +34,7 @@ const (
 	SettlesForAll  Mutant = "settles-for-all"  // other groups' needs do not count
 	SettlesAnyone  Mutant = "settles-anyone"   // settling does not look at run_id
 	GuardByRunID   Mutant = "guard-by-run-id"  // settling does not look at the replication ID
+	RescuesTwice   Mutant = "rescues-twice"    // what a rescue adds again, it adds twice
 	NoSweep        Mutant = "no-sweep"         // pending IDs of vanished entries stay pending
 )
 
@@ -42,6 +43,6 @@ func Mutants() []Mutant {
 	return []Mutant{
 		OtherLength, LocalClock, GroupAtEnd, NeedsMemory, NoFence, FenceGoesBack, NoLedger, LedgerByID, NoRejectLedger,
 		LateNumber, NoLeftovers, ReadsBeyond, NotDisturbed, NoContentSync, IgnoresIOError, RejectsLast, Replaces,
-		NoFolderSync, NoHarden, NoWatermark, NoProof, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, GuardByRunID, NoSweep,
+		NoFolderSync, NoHarden, NoWatermark, NoProof, SettlesFirst, SettlesRange, SettlesForAll, SettlesAnyone, GuardByRunID, RescuesTwice, NoSweep,
 	}
 }

@@ -17,7 +17,10 @@ func TestALookCountsWhatWasAddedAndWhatIsThere(t *testing.T) {
 		if l.RunID == "" || l.ReplID == "" {
 			t.Error("a look does not say which server it was")
 		}
-		l.RunID, l.ReplID = "", ""
+		if l.Clock == 0 {
+			t.Error("a look does not say what time it was")
+		}
+		l.RunID, l.ReplID, l.Clock = "", "", 0
 		return l
 	}
 	equal(t, "no stream", look(99), stream.Look{End: 99})

@@ -42,5 +42,6 @@ var scriptMutants = []struct {
 	{fault.SettlesAnyone, "~= ARGV[1] then\n", "== 'nobody' then\n"},
 	{fault.GuardByRunID, "if serving ~= ARGV[1]", "if string.match(serving, '^%x+') ~= string.match(ARGV[1], '^%x+')"},
 	{fault.SettlesForAll, "of['name'] ~= group", "false"},
+	{fault.RescuesTwice, "  local added = redis.pcall('XADD', key, '*', unpack(entry[2]))\n", "  local added = redis.pcall('XADD', key, '*', unpack(entry[2]))\n  redis.pcall('XADD', key, '*', unpack(entry[2]))\n"},
 	{fault.FenceGoesBack, "then return 0 end\nredis.call('XSETID'", "then end\nredis.call('XSETID'"},
 }

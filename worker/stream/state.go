@@ -19,6 +19,7 @@ type State struct {
 	LastGenerated event.ID // the last ID that it gave or was given, by an entry or a fence
 	Groups        int      // how many groups the stream has
 	Grouped       bool     // one of them is ours
+	Others        []string // names of those that are not
 }
 
 // AheadLimit is how far a stream's last ID may lie ahead of Redis's clock.
@@ -58,7 +59,11 @@ func (s *Stream) State(ctx context.Context) (State, error) {
 		return State{}, classify("look at "+s.name, err)
 	}
 	for _, g := range groups {
-		state.Grouped = state.Grouped || g.Name == s.group
+		if g.Name == s.group {
+			state.Grouped = true
+			continue
+		}
+		state.Others = append(state.Others, g.Name)
 	}
 	return state, nil
 }

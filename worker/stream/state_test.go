@@ -26,16 +26,16 @@ func TestLookingChangesNothing(t *testing.T) {
 	equal(t, "keys after the look", server.Client().DBSize(ctx).Val(), 0)
 
 	add(t, c, at(10, 20, 30)...)
-	look("no group", stream.State{Exists: true, Length: 3, EntriesAdded: 3})
+	look("no group", stream.State{Exists: true, Length: 3, EntriesAdded: 3, LastGenerated: event.ID{MS: 30}})
 
 	ok(t, server.Client().XGroupCreate(ctx, s.Name(), "other", "0").Err())
-	look("another group", stream.State{Exists: true, Length: 3, EntriesAdded: 3, Groups: 1})
+	look("another group", stream.State{Exists: true, Length: 3, EntriesAdded: 3, LastGenerated: event.ID{MS: 30}, Groups: 1, Others: []string{"other"}})
 
 	ok(t, s.EnsureGroup(ctx))
 	var page stream.Page
 	ok(t, s.ReadNew(ctx, &page, 3, false))
 	ok(t, server.Client().XDel(ctx, s.Name(), "20-0").Err())
-	look("claimed", stream.State{Exists: true, Length: 2, EntriesAdded: 3, Groups: 2, Grouped: true}, at(10, 20, 30)...)
+	look("claimed", stream.State{Exists: true, Length: 2, EntriesAdded: 3, LastGenerated: event.ID{MS: 30}, Groups: 2, Grouped: true, Others: []string{"other"}}, at(10, 20, 30)...)
 
 	some, err := s.Pending(ctx, event.ID{MS: 10, Seq: 1}, event.ID{MS: 30}, 100)
 	ok(t, err)

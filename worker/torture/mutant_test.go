@@ -41,6 +41,7 @@ var hunters = map[fault.Mutant]string{
 	fault.NoWatermark:    "a part that was lost",
 	fault.NoProof:        "a part that was lost",
 	fault.GuardByRunID:   "redis follows another server",
+	fault.RescuesTwice:   "a rescue that is killed at rescue.readded",
 	fault.NoSweep:        "claimed entries are deleted",
 }
 

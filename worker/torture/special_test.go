@@ -258,7 +258,7 @@ func (w *world) lostPart(more func(*scene)) {
 
 // allSpecials returns the special cases, with those under a run.
 func allSpecials(core bool) []trial {
-	return slices.Concat(specials, underRuns(core), lostReplies(core))
+	return slices.Concat(specials, underRuns(core), lostReplies(core), rescues(core))
 }
 
 // kill runs until the fault kills the run.

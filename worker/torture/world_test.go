@@ -130,8 +130,10 @@ func (w *world) held() map[identity]bool {
 }
 
 // rangeAll reads a stream with the order of fields, which a map would lose.
-func (w *world) rangeAll(k event.Kind) (entries []event.Entry) {
-	reply, ok := w.redis.do("XRANGE", w.stream(k), "-", "+").([]any)
+func (w *world) rangeAll(k event.Kind) []event.Entry { return w.rangeKey(w.stream(k)) }
+
+func (w *world) rangeKey(key string) (entries []event.Entry) {
+	reply, ok := w.redis.do("XRANGE", key, "-", "+").([]any)
 	if !ok {
 		fail("XRANGE answered %T", reply)
 	}

@@ -116,6 +116,7 @@ var leftovers = []struct {
 	{"the last ID there is", func(p *place) {
 		p.do("XADD", "$", "18446744073709551615-18446744073709551615", "event", string(like(1)))
 	}, []string{"ahead"}},
+	{"a rescue that was killed", func(p *place) { p.do("XADD", p.client.Name(event.Likes)+":rescue", "*", "event", string(like(1))) }, []string{"ahead"}},
 	{"a last ID from the future, of which nothing is left", func(p *place) { p.do("XSETID", "$", "1895428300000-0") }, []string{"ahead"}},
 	{"a damaged part beside entries", func(p *place) {
 		p.unfence()

@@ -45,7 +45,7 @@ Examples:
 }
 
 func ackAction(c *cli.Context) error {
-	if err := flagsBehind(c); err != nil {
+	if err := flagsBehind(c, "one ALERT"); err != nil {
 		return err
 	}
 	address, err := alertmanager(c)
@@ -84,15 +84,15 @@ func alertmanager(c *cli.Context) (string, error) {
 	return address, nil
 }
 
-// flagsBehind reads flags that stand behind the name of the alert, where people
-// write them and the library does not look.
-func flagsBehind(c *cli.Context) error {
+// flagsBehind reads flags that stand behind the one argument of a command, where
+// people write them and the library does not look. takes is what it is.
+func flagsBehind(c *cli.Context, takes string) error {
 	rest := c.Args().Tail()
 	for len(rest) > 0 {
 		name, value, joined := strings.Cut(strings.TrimLeft(rest[0], "-"), "=")
 		flag := slices.IndexFunc(c.Command.Flags, func(f cli.Flag) bool { return slices.Contains(f.Names(), name) })
 		if !strings.HasPrefix(rest[0], "-") || flag < 0 {
-			return usage("ack takes one ALERT and flags, but not %q (see `datawriter ack --help`)", rest[0])
+			return usage("%s takes %s and flags, but not %q (see `datawriter %s --help`)", c.Command.Name, takes, rest[0], c.Command.Name)
 		}
 		rest = rest[1:]
 		if _, isBool := c.Command.Flags[flag].(*cli.BoolFlag); isBool && !joined {

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -71,8 +72,17 @@ func TestEachUserOfRedisCanDoItsWork(t *testing.T) {
 		{"the drainer drains", "drainer", []string{"run", "--window", testWindow, "--data", data}},
 		{"and again", "drainer", []string{"run", "--window", testWindow, "--data", data}},
 		{"without a pending list", "drainer", []string{"run", "--window", "2026-11-23T10:10:00Z/5m", "--noack", "--data", data}},
+		{"an administrator leads a stream into the future", "admin", nil},
+		{"and rescues it", "admin", []string{"rescue", "likes", "--data", data}},
+		{"and the drainer goes on", "drainer", []string{"run", "--window", testWindow, "--data", data}},
 		{"and verifies", "drainer", []string{"verify", "--data", data}},
 	} {
+		if of.args == nil {
+			if err := admin.XAdd(t.Context(), &redis.XAddArgs{Stream: "bluesky:{likes}", ID: fmt.Sprintf("%d-0", time.Now().Add(time.Hour).UnixMilli()), Values: []any{"event", "{}"}}).Err(); err != nil {
+				t.Fatal(err)
+			}
+			continue
+		}
 		if got := run(t, g.login(of.user), of.args...); got.code != exitOK {
 			t.Errorf("%s: exit %d\n%s%s", of.name, got.code, got.stdout, got.stderr)
 		}
@@ -98,7 +108,7 @@ func TestNoUserOfRedisCanDoMore(t *testing.T) {
 		{
 			"drainer", "XRANGE bluesky:{likes} - +;INFO;TIME",
 			"XADD bluesky:{likes} * event x;DEL bluesky:{likes};SET bluesky:{likes} x;XRANGE elsewhere - +;XGROUP DESTROY bluesky:{likes} g;" +
-				"FLUSHALL;FLUSHDB;KEYS *;CONFIG SET maxmemory 1;CONFIG GET *;ACL LIST;SHUTDOWN NOSAVE;SAVE;REPLICAOF NO ONE;RENAME bluesky:{likes} a;UNLINK bluesky:{likes};EXPIRE bluesky:{likes} 1;SCRIPT FLUSH",
+				"FLUSHALL;FLUSHDB;KEYS *;CONFIG SET maxmemory 1;CONFIG GET *;ACL LIST;SHUTDOWN NOSAVE;SAVE;REPLICAOF NO ONE;RENAME bluesky:{likes} a;XRANGE bluesky:{likes}:rescue - +;XDEL bluesky:{likes}:rescue 1-1;UNLINK bluesky:{likes};EXPIRE bluesky:{likes} 1;SCRIPT FLUSH",
 		},
 		{
 			"exporter", "XINFO STREAM bluesky:{likes};XRANGE bluesky:{likes} - + COUNT 1;INFO",

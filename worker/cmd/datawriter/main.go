@@ -96,6 +96,7 @@ func newApp(stdout, stderr io.Writer) *cli.App {
 		Commands: []*cli.Command{
 			runCommand(),
 			acceptHoleCommand(),
+			rescueCommand(),
 			verifyCommand(),
 			catCommand(),
 			ingestCommand(),
