@@ -113,7 +113,7 @@ func TestAHealthyPipelineIsWell(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if report.Err() != nil || len(report.Findings) != 16 {
+	if report.Err() != nil || len(report.Findings) != 17 {
 		t.Errorf("%d findings, %v", len(report.Findings), report.Err())
 	}
 	var text strings.Builder
