@@ -158,7 +158,8 @@ func (a *attempt) publishAll(ctx context.Context) error {
 		err := a.round(ctx)
 		switch {
 		case errors.Is(err, sink.ErrExists):
-			continue // another run published this part; what it holds is in the next listing
+			a.lost = nil // the part is there: another run drained the window meanwhile
+			continue     // what it holds is in the next listing
 		case errors.Is(err, errDisturbed):
 			a.content.byRange = true
 			continue
