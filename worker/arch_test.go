@@ -17,7 +17,7 @@ import (
 
 // floors lists every package of the house. A new package is a line here.
 var floors = map[string]int{
-	"window": 0, "event": 0, "fault": 0,
+	"window": 0, "event": 0, "fault": 0, "failure": 0,
 	"stream": 1, "part": 1, "sink": 1, "ledger": 1, "runlog": 1, "account": 1, "monitor": 1, "prefect": 1,
 	"drain": 2, "ingest": 2, "simulate": 2, "verify": 2, "exporter": 2, "summary": 2, "audit": 2,
 	"doctor": 3, "validate": 3, "torture": 3, "torture/ingest": 3,

@@ -10,6 +10,8 @@ import (
 	"path/filepath"
 	"syscall"
 	"time"
+
+	"datawriter/worker/failure"
 )
 
 // ErrBusy: another process keeps an account open, perhaps because it was stopped.
@@ -32,22 +34,22 @@ func OpenBook(stateDir string) *Book { return &Book{filepath.Join(stateDir, "acc
 // not let go of it. An error of change leaves it as it was.
 func (b *Book) Update(name, stream string, change func(*State) error) error {
 	if err := os.MkdirAll(b.folder, 0o755); err != nil {
-		return fmt.Errorf("keep the account of %s: %w", stream, err)
+		return fmt.Errorf("keep the account of %s: %w", stream, failure.Explained(err))
 	}
 	unlock, err := b.lock(name)
 	if err != nil {
-		return fmt.Errorf("keep the account of %s: %w", stream, err)
+		return fmt.Errorf("keep the account of %s: %w", stream, failure.Explained(err))
 	}
 	defer unlock()
 	state, before, err := b.read(name, stream)
 	if err != nil {
-		return fmt.Errorf("keep the account of %s: %w", stream, err)
+		return fmt.Errorf("keep the account of %s: %w", stream, failure.Explained(err))
 	}
 	if err := change(&state); err != nil {
 		return err
 	}
 	if err := b.replace(name, state, before); err != nil {
-		return fmt.Errorf("keep the account of %s: %w", stream, err)
+		return fmt.Errorf("keep the account of %s: %w", stream, failure.Explained(err))
 	}
 	return nil
 }
@@ -64,7 +66,7 @@ func (b *Book) file(name string) string { return filepath.Join(b.folder, name+".
 func (b *Book) read(name, stream string) (State, []byte, error) {
 	text, err := os.ReadFile(b.file(name))
 	if err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return State{}, nil, err
+		return State{}, nil, failure.Explained(err)
 	}
 	var state State
 	kept := err == nil && json.Unmarshal(text, &state) == nil

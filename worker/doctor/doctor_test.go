@@ -149,7 +149,7 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 		{"the clocks differ", "clock", doctor.Failure, "NTP", func(p *patient) {
 			p.config.Now = func() time.Time { return time.Now().Add(time.Minute) }
 		}},
-		{"the folder is no folder", "data folder", doctor.Failure, "chown", func(p *patient) {
+		{"the folder is no folder", "data folder", doctor.Failure, "move it away", func(p *patient) {
 			file := filepath.Join(p.data, "file")
 			if err := os.WriteFile(file, nil, 0o600); err != nil {
 				p.t.Fatal(err)

@@ -1,6 +1,7 @@
 package doctor
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"datawriter/worker/failure"
 	"datawriter/worker/ingest"
 	"datawriter/worker/runlog"
 	"datawriter/worker/window"
@@ -64,11 +66,9 @@ func fixOf(err error, folder string) string {
 	case errors.Is(err, unix.EXDEV):
 		return "put _tmp and the rest of " + folder + " on one file system: files get their name by a hard link"
 	case errors.Is(err, errLink):
-		return "use a file system that has hard links (ext4, xfs, btrfs; not FAT, nor many network folders)"
-	case errors.Is(err, unix.ENOSPC):
-		return "free space: nothing can be drained before"
+		return failure.NeedsHardLinks
 	}
-	return "give the folder to the user that runs the drain: chown, chmod, or a mount that is not read-only"
+	return cmp.Or(failure.Remedy(err), "look at the kernel's log: that the folder cannot be used has no usual cause")
 }
 
 // freeSpace says how long the disk lasts at the rate of the last day.

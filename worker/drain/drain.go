@@ -125,8 +125,9 @@ func (d *Drainer) drainPlan(ctx context.Context, end window.Window, asked bool) 
 	return records, errors.Join(err, d.streamErrors())
 }
 
-// prepare compares the archive's shape before anything touches Redis, and
-// sweeps up what killed runs left.
+// prepare compares the archive's shape before anything touches Redis, sweeps up
+// what killed runs left, and refuses a Redis that cannot be drained: one sentence,
+// before every kind would say it.
 func (d *Drainer) prepare(ctx context.Context) error {
 	want := sink.Archive{WindowLength: d.cfg.Length, Layout: d.cfg.Layout, SchemaVersion: part.SchemaVersion}
 	if err := sink.Claim(ctx, d.sink, want); err != nil {
@@ -137,7 +138,27 @@ func (d *Drainer) prepare(ctx context.Context) error {
 			d.log.Info("removed temporary files of killed runs", zap.Int("files", n), zap.Error(err))
 		}
 	}
-	return nil
+	server, err := d.source.Server(ctx)
+	if err != nil {
+		return err
+	}
+	return d.writable(server)
+}
+
+// writable refuses a replica. One that this archive has drained as a master is
+// worth another try: it lost its place in a failover, and the address may lead to
+// the new master soon.
+func (d *Drainer) writable(server stream.Server) error {
+	before := ""
+	for _, kind := range d.kinds {
+		if d.cfg.Book == nil || server.Master == "" {
+			break
+		}
+		if state, err := d.cfg.Book.Read(kind.String(), d.source.Name(kind)); err == nil && state.RunID == server.RunID {
+			before = state.RunID
+		}
+	}
+	return server.Writable(before)
 }
 
 // awaitClosed waits until Redis's clock has passed the window's end, at most
@@ -214,7 +235,7 @@ func (d *Drainer) conclude(ctx context.Context, w window.Window, outcomes []outc
 	if told = d.append(record); told == nil {
 		told = d.reportLosses(record)
 	}
-	return record, failed, told
+	return record, failed, marked(told)
 }
 
 // append writes the record to the run log.

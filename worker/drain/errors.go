@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 
+	"datawriter/worker/account"
+	"datawriter/worker/failure"
 	"datawriter/worker/sink"
 	"datawriter/worker/stream"
 )
@@ -32,6 +34,11 @@ var (
 	ErrNotClosed = errors.New("the window is not closed yet")
 	// ErrStopped: a signal asked the run to end.
 	ErrStopped = errors.New("stopped by a signal")
+
+	// errCrowded: other runs published again and again what this one was about to.
+	errCrowded = errors.New("other runs are always faster")
+	// errUnknown marks an error that no list knows: no retry is known to help.
+	errUnknown = errors.New("unknown")
 )
 
 // errHole: the window is an accepted hole, and Redis has nothing of it.
@@ -51,32 +58,59 @@ const (
 	None          Class = ""
 )
 
-// classes lists which errors belong to which class. What is in none of them,
-// a full disk or a broken connection, is worth another try.
+// classes lists which errors belong to which class, the gravest first. Worth
+// another try is what stands here and what package failure lists, and nothing
+// else: what is in no list is not known to pass, so a person has to look.
 var classes = []struct {
 	class  Class
 	errors []error
 }{
 	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray, ErrAhead}},
-	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole}},
+	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole, errUnknown}},
 	{Stop, []error{ErrStopped, context.Canceled}},
+	{Unavailable, []error{stream.ErrUnavailable, stream.ErrRefused, stream.ErrRestarted, ErrNotClosed, account.ErrBusy, errCrowded}},
+	{Unavailable, nil}, // package failure
 	{HeldByOther, []error{stream.ErrHeld}},
 }
 
 // Classify returns the gravest class that the error belongs to.
 func Classify(err error) Class {
+	class, _ := known(err)
+	return class
+}
+
+// known returns the class of an error, and whether a list has it.
+func known(err error) (Class, bool) {
 	if err == nil {
-		return None
+		return None, true
 	}
 	for _, c := range classes {
 		for _, target := range c.errors {
 			if errors.Is(err, target) {
-				return c.class
+				return c.class, true
 			}
 		}
+		if c.errors == nil && failure.Passing(err) {
+			return c.class, true
+		}
 	}
-	return Unavailable
+	return Configuration, false
 }
+
+// marked makes an error that no list has say so, where it is about to be joined
+// with others: beside one of a list it would not count.
+func marked(err error) error {
+	if _, listed := known(err); listed {
+		return err
+	}
+	return unknown{err}
+}
+
+// unknown adds nothing to the sentence.
+type unknown struct{ error }
+
+func (unknown) Is(target error) bool { return target == errUnknown }
+func (u unknown) Unwrap() error      { return u.error }
 
 // orStopped makes an error that a stop request brought about say so: a step that
 // was cut off reports whatever broke first, a closed connection for example.

@@ -92,10 +92,13 @@ func (a *attempt) run(ctx context.Context) (err error) {
 	return errors.Join(a.lost, a.strays(ctx))
 }
 
-// observe keeps what INFO says at the start, and makes sure that by Redis's
-// clock the window has ended: after a failover another server answers.
+// observe keeps what INFO says at the start, and makes sure that it is no replica and
+// that by its clock the window has ended: after a failover another server answers.
 func (a *attempt) observe(ctx context.Context) (err error) {
 	if a.server, err = a.source.Server(ctx); err != nil {
+		return err
+	}
+	if err := a.writable(a.server); err != nil {
 		return err
 	}
 	now, err := a.now(ctx)
@@ -171,7 +174,7 @@ func (a *attempt) publishAll(ctx context.Context) error {
 			return nil
 		}
 	}
-	return fmt.Errorf("%d rounds did not suffice to publish", maxRounds)
+	return fmt.Errorf("%w: %d rounds did not suffice to publish", errCrowded, maxRounds)
 }
 
 // round lists, reads, encodes and publishes once.

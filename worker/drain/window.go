@@ -42,7 +42,7 @@ func (d *Drainer) drainKind(ctx context.Context, w window.Window, kind event.Kin
 	total := runlog.Kind{Kind: kind, Stream: d.source.Name(kind), Parts: []string{}, Added: -1}
 	attempt := func() (struct{}, error) {
 		attempts++
-		err := newAttempt(d, w, kind, &total).run(ctx)
+		err := marked(newAttempt(d, w, kind, &total).run(ctx))
 		if Classify(err) != Unavailable && err != nil {
 			err = backoff.Permanent(err)
 		}

@@ -98,10 +98,14 @@ const (
 	stop = "stop" // SIGSTOP to the own process; whoever wants it to go on sends SIGCONT
 )
 
-var errnos = map[string]syscall.Errno{"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC}
+// errnos lists the errors that a step can answer. Package failure says which pass.
+var errnos = map[string]syscall.Errno{
+	"EIO": syscall.EIO, "ENOSPC": syscall.ENOSPC, "EDQUOT": syscall.EDQUOT,
+	"EROFS": syscall.EROFS, "EACCES": syscall.EACCES,
+}
 
-// Parse reads "POINT=ACTION" or "POINT#N=ACTION", where ACTION is kill, stop,
-// EIO or ENOSPC and N counts from 1, and "trace=FILE", which is created; a comma
+// Parse reads "POINT=ACTION" or "POINT#N=ACTION", where ACTION is kill, stop or the
+// name of one of errnos and N counts from 1, and "trace=FILE", which is created; a comma
 // joins the two. The empty text is no fault.
 func Parse(spec string) (*Injector, error) {
 	if spec == "" {
@@ -111,7 +115,7 @@ func Parse(spec string) (*Injector, error) {
 	for clause := range strings.SplitSeq(spec, ",") {
 		at, action, ok := strings.Cut(clause, "=")
 		if !ok {
-			return nil, fmt.Errorf("fault %q: write POINT=kill, stop, EIO or ENOSPC, or trace=FILE", clause)
+			return nil, fmt.Errorf("fault %q: write POINT=kill, stop, EIO, ENOSPC, EDQUOT, EROFS or EACCES, or trace=FILE", clause)
 		}
 		parse := in.parseFault
 		if at == "trace" {
@@ -135,7 +139,7 @@ func (in *Injector) parseFault(at, action string) error {
 		in.nth = n
 	}
 	if _, isErrno := errnos[action]; !isErrno && action != kill && action != stop {
-		return fmt.Errorf("%q is none of kill, stop, EIO, ENOSPC", action)
+		return fmt.Errorf("%q is none of kill, stop, EIO, ENOSPC, EDQUOT, EROFS, EACCES", action)
 	}
 	if !slices.Contains(append(Points(), RescuePoints()...), in.point) {
 		return fmt.Errorf("there is no point %q", name)

@@ -18,6 +18,7 @@ import (
 	"time"
 
 	"datawriter/worker/event"
+	"datawriter/worker/failure"
 	"datawriter/worker/window"
 )
 
@@ -93,10 +94,10 @@ func (l *Log) Append(r Record) error {
 		return fmt.Errorf("append to the run log: %w", err)
 	}
 	if err := os.MkdirAll(l.folder, 0o755); err != nil {
-		return fmt.Errorf("append to the run log: %w", err)
+		return fmt.Errorf("append to the run log: %w", failure.Explained(err))
 	}
 	if err := appendLine(l.file(r.End), append(line, '\n')); err != nil {
-		return fmt.Errorf("append to the run log: %w", err)
+		return fmt.Errorf("append to the run log: %w", failure.Explained(err))
 	}
 	return nil
 }

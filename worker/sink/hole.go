@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"datawriter/worker/event"
+	"datawriter/worker/failure"
 	"datawriter/worker/window"
 )
 
@@ -152,7 +153,7 @@ func readText(ctx context.Context, s Sink, name string) ([]byte, error) {
 	defer file.Close()
 	text, err := io.ReadAll(io.NewSectionReader(file, 0, file.Size()))
 	if err != nil {
-		return nil, fmt.Errorf("read %s: %w", name, err)
+		return nil, fmt.Errorf("read %s: %w", name, failure.Explained(err))
 	}
 	return text, nil
 }

@@ -14,6 +14,7 @@ import (
 	"syscall"
 	"time"
 
+	"datawriter/worker/failure"
 	"datawriter/worker/fault"
 )
 
@@ -58,9 +59,10 @@ func (l *local) Stage(_ context.Context, role string) (Staged, error) {
 	}
 	name := filepath.Join(l.root, stagingFolder, "."+role+"-"+rand.Text()+".tmp")
 	file, err := os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
-	if errors.Is(err, fs.ErrNotExist) { // somebody swept the folder away
-		_ = os.MkdirAll(filepath.Dir(name), 0o755)
-		file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+	if errors.Is(err, fs.ErrNotExist) { // somebody swept the folder away, or it could not be made
+		if err = os.MkdirAll(filepath.Dir(name), 0o755); err == nil {
+			file, err = os.OpenFile(name, os.O_RDWR|os.O_CREATE|os.O_EXCL, 0o644)
+		}
 	}
 	if err != nil {
 		return nil, classify("stage a file", err)
@@ -191,14 +193,11 @@ func syncFolder(name string) error {
 	return folder.Sync()
 }
 
-// misplaced lists the errors that no later attempt can be spared.
-var misplaced = []error{fs.ErrPermission, syscall.EROFS, syscall.ENOTDIR, syscall.EXDEV, syscall.ENOTSUP, syscall.ENAMETOOLONG}
-
+// classify wraps an error once, with the operation and what to do. What package
+// failure does not know to pass is ErrMisplaced.
 func classify(operation string, err error) error {
-	for _, hopeless := range misplaced {
-		if errors.Is(err, hopeless) {
-			return fmt.Errorf("%s: %w: %w", operation, ErrMisplaced, err)
-		}
+	if failure.Passing(err) {
+		return fmt.Errorf("%s: %w", operation, failure.Explained(err))
 	}
-	return fmt.Errorf("%s: %w", operation, err)
+	return fmt.Errorf("%s: %w: %w", operation, ErrMisplaced, failure.Explained(err))
 }

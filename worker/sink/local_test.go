@@ -193,3 +193,16 @@ func TestADamagedShapeIsNeverReplaced(t *testing.T) {
 		})
 	}
 }
+
+// The answer of the first step that fails counts: "no such file" of a folder that
+// could not be made again would hide why.
+func TestAStagingFolderThatCannotBeMadeAgainSaysWhy(t *testing.T) {
+	root := filepath.Join(t.TempDir(), "data")
+	s := local(t, root, "")
+	if err := errors.Join(os.RemoveAll(root), os.Symlink(root+"-nowhere", root)); err != nil {
+		t.Fatal(err)
+	}
+	if err := attempt(s); !errors.Is(err, sink.ErrMisplaced) || !errors.Is(err, syscall.EEXIST) {
+		t.Errorf("got %v, want ErrMisplaced and that a file stands there", err)
+	}
+}

@@ -3,10 +3,13 @@ package sink
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
+	"syscall"
 
+	"datawriter/worker/failure"
 	"datawriter/worker/fault"
 )
 
@@ -69,6 +72,9 @@ func (s *staged) Publish(name string) error {
 	}
 	if errors.Is(err, fs.ErrExist) {
 		return ErrExists
+	}
+	if errors.Is(err, syscall.EPERM) { // Linux says so where there are none
+		return fmt.Errorf("link %s: %w: %w: %s", name, ErrMisplaced, err, failure.NeedsHardLinks)
 	}
 	if err != nil {
 		return classify("link "+name, err)

@@ -2,7 +2,6 @@ package stream
 
 import (
 	"context"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 
@@ -37,7 +36,7 @@ func (c *Client) Add(ctx context.Context, additions []Addition) ([]event.ID, err
 			failed = err
 		}
 	}
-	return ids, classifyAdd(failed)
+	return ids, classifyAdd("add entries", failed)
 }
 
 func (c *Client) addCommand(a *Addition) []any {
@@ -51,14 +50,4 @@ func (c *Client) addCommand(a *Addition) []any {
 		command = append(command, f)
 	}
 	return command
-}
-
-// refused lists the error codes with which Redis turns a producer away.
-var refused = []string{"OOM", "MISCONF"}
-
-func classifyAdd(err error) error {
-	if err != nil && hasCode(err, refused) {
-		return fmt.Errorf("add entries: %w: %w", ErrRefused, err)
-	}
-	return classify("add entries", err)
 }

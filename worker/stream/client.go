@@ -2,9 +2,7 @@ package stream
 
 import (
 	"context"
-	"crypto/x509"
 	"fmt"
-	"os"
 	"time"
 
 	"github.com/redis/go-redis/v9"
@@ -30,8 +28,14 @@ type Config struct {
 	Names  map[event.Kind]string // whole stream names, where one deviates from Prefix{kind}
 	Group  string
 
+	Connections int // most that commands open at once; 0 is what go-redis chooses
+
 	Password string // where it does not stand in the URL
-	CAFile   string // certificate authority of a rediss:// server that the system does not trust
+
+	// PEM files for rediss://, read once.
+	CAFile   string // authority of a server that the system does not trust
+	CertFile string // certificate of this client, for a server that asks for one
+	KeyFile  string // its private key
 }
 
 // Client is a connection to one Redis. It is safe for concurrent use.
@@ -44,10 +48,9 @@ type Client struct {
 // Open parses the configuration; it does not connect yet. Errors are
 // ErrMisconfigured.
 func Open(cfg Config) (*Client, error) {
-	opts, err := redis.ParseURL(cfg.URL)
+	opts, err := parseURL(cfg.URL)
 	if err != nil {
-		// The URL may hold a password, so it is not repeated.
-		return nil, fmt.Errorf("redis URL: %w: it must be redis://, rediss:// or unix://, like redis://127.0.0.1:6379/0", ErrMisconfigured)
+		return nil, err
 	}
 	// The protocol forbids automatic retries: a broken connection ends the
 	// attempt, and the rerun starts from the top.
@@ -60,9 +63,13 @@ func Open(cfg Config) (*Client, error) {
 	if cfg.Password != "" {
 		opts.Password = cfg.Password
 	}
-	if err := trustCA(opts, cfg.CAFile); err != nil {
+	if cfg.Connections > 0 {
+		opts.PoolSize = cfg.Connections
+	}
+	if err := useCertificates(opts, cfg); err != nil {
 		return nil, err
 	}
+	dial := newDialer(opts)
 	if cfg.Prefix == "" {
 		cfg.Prefix = DefaultPrefix
 	}
@@ -74,8 +81,7 @@ func Open(cfg Config) (*Client, error) {
 	}
 	// What go-redis would print about broken connections is in the errors.
 	redis.SetLogger(silence{})
-	client := redis.NewClient(opts)
-	return &Client{redis: client, wires: newWires(client.Options()), cfg: cfg}, nil
+	return &Client{redis: redis.NewClient(opts), wires: newWires(dial), cfg: cfg}, nil
 }
 
 // distinct refuses two kinds on one stream: each would take the other's entries
@@ -97,25 +103,6 @@ type silence struct{}
 
 // Printf drops the line.
 func (silence) Printf(context.Context, string, ...any) {}
-
-// trustCA lets a TLS connection accept certificates of one more authority.
-func trustCA(opts *redis.Options, file string) error {
-	if file == "" {
-		return nil
-	}
-	if opts.TLSConfig == nil {
-		return fmt.Errorf("CA file %s: %w: the redis URL is not rediss://, so no certificate is checked", file, ErrMisconfigured)
-	}
-	text, err := os.ReadFile(file)
-	if err != nil {
-		return fmt.Errorf("CA file: %w: %w", ErrMisconfigured, err)
-	}
-	opts.TLSConfig.RootCAs = x509.NewCertPool()
-	if !opts.TLSConfig.RootCAs.AppendCertsFromPEM(text) {
-		return fmt.Errorf("CA file %s: %w: it holds no PEM certificate", file, ErrMisconfigured)
-	}
-	return nil
-}
 
 // Close ends all connections, also those in the middle of a reply.
 func (c *Client) Close() error {

@@ -197,13 +197,8 @@ func (i *Intake) Leave(ctx context.Context, owner string) error {
 }
 
 func classifyIntake(operation string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case strings.Contains(err.Error(), staleReply):
+	if err != nil && strings.Contains(err.Error(), staleReply) {
 		return fmt.Errorf("%s: %w: %w", operation, ErrStale, err)
-	case hasCode(err, refused):
-		return fmt.Errorf("%s: %w: %w", operation, ErrRefused, err)
 	}
-	return classify(operation, err)
+	return classifyAdd(operation, err)
 }

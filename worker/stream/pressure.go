@@ -43,17 +43,17 @@ func (p *Pressure) Share() float64 { return math.Float64frombits(p.speed.Load())
 // Used returns which share of its memory Redis uses, 0 without a limit.
 func (p *Pressure) Used() float64 { return math.Float64frombits(p.used.Load()) }
 
-// Look asks Redis once. The only error is ErrMisconfigured: that Redis is away
-// is not this watch's affair, and the last known share stays.
+// Look asks Redis once. The only error is ErrMisconfigured, of a replica too: that
+// Redis is away is not this watch's affair, and the last known share stays.
 func (p *Pressure) Look(ctx context.Context) error {
 	server, err := p.client.Server(ctx)
-	if err != nil {
-		if errors.Is(err, ErrMisconfigured) {
-			return err
-		}
-		return nil
+	if err == nil {
+		p.apply(server.UsedMemory, server.MaxMemory)
+		err = server.Writable("")
 	}
-	p.apply(server.UsedMemory, server.MaxMemory)
+	if errors.Is(err, ErrMisconfigured) {
+		return err
+	}
 	return nil
 }
 

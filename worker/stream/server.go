@@ -4,6 +4,8 @@ import (
 	"bufio"
 	"context"
 	"fmt"
+	"net"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -22,6 +24,9 @@ type Server struct {
 	NotEvicting  bool // maxmemory_policy is noeviction
 	AOFEnabled   bool
 	UptimeInSecs int64
+	Cluster      bool   // it is a node of a cluster
+	Master       string // address of its master; empty where it is one itself
+	MasterAway   bool   // it does not reach its master
 }
 
 // ID names the process and the data that it serves. A process that follows
@@ -30,7 +35,24 @@ type Server struct {
 // changes where no entry does, with the first replica for example.
 func (s Server) ID() string { return s.RunID + " " + s.ReplID }
 
-// Server asks INFO. A server older than Redis 7.0 or Valkey 7.2 is
+// Writable refuses a replica, which takes no writes. before is the run_id of the
+// server that was written last, where that is known: if it is this one, a failover
+// has made it a replica, and --redis-url, which led to the master, may soon lead
+// there again. That, and a replica whose master is away, is ErrUnavailable;
+// otherwise the URL is wrong, ErrMisconfigured.
+func (s Server) Writable(before string) error {
+	switch {
+	case s.Master == "":
+		return nil
+	case s.MasterAway:
+		return fmt.Errorf("%w: it is a replica of %s, which it does not reach: a failover may be under way; if there is none, --redis-url must lead to the master", ErrUnavailable, s.Master)
+	case before == s.RunID:
+		return fmt.Errorf("%w: it has become a replica of %s: --redis-url must lead to the new master", ErrUnavailable, s.Master)
+	}
+	return fmt.Errorf("%w: it is a replica, which takes no writes: give the address of its master, %s", ErrMisconfigured, s.Master)
+}
+
+// Server asks INFO. A Sentinel, and a server older than Redis 7.0 or Valkey 7.2, is
 // ErrMisconfigured: allow-oom scripts, entries-added and lag came with those.
 func (c *Client) Server(ctx context.Context) (Server, error) {
 	info, err := c.redis.Info(ctx).Result()
@@ -59,9 +81,17 @@ func ParseServer(info string) (Server, error) {
 		NotEvicting:  fields["maxmemory_policy"] == "noeviction",
 		AOFEnabled:   number("aof_enabled") == 1,
 		UptimeInSecs: number("uptime_in_seconds"),
+		Cluster:      fields["cluster_enabled"] == "1",
+		MasterAway:   fields["master_link_status"] != "up" && fields["master_sync_in_progress"] != "1",
+	}
+	if fields["role"] == "slave" {
+		s.Master = net.JoinHostPort(fields["master_host"], fields["master_port"])
 	}
 	if v := fields["valkey_version"]; v != "" {
 		s.Version = "valkey " + v
+	}
+	if slices.Contains([]string{fields["redis_mode"], fields["server_mode"]}, "sentinel") {
+		return Server{}, fmt.Errorf("%w: it is a Sentinel, which holds no streams: give the address of the master that it watches (redis-cli sentinel get-master-addr-by-name NAME)", ErrMisconfigured)
 	}
 	// Valkey reports redis_version 7.2.4, so one comparison serves both.
 	major, err := strconv.Atoi(strings.SplitN(fields["redis_version"], ".", 2)[0])

@@ -8,8 +8,6 @@ import (
 	"strconv"
 	"sync"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 )
 
 // wire is a connection of its own for reading pages. go-redis makes an object
@@ -23,7 +21,7 @@ type wire struct {
 
 // wires lends connections to one reader at a time. Its zero value is not usable.
 type wires struct {
-	options *redis.Options
+	dialer *dialer
 
 	mu     sync.Mutex
 	idle   []*wire
@@ -31,8 +29,8 @@ type wires struct {
 	closed bool
 }
 
-func newWires(options *redis.Options) *wires {
-	return &wires{options: options, all: make(map[*wire]bool)}
+func newWires(d *dialer) *wires {
+	return &wires{dialer: d, all: make(map[*wire]bool)}
 }
 
 // roundTrip sends what command appends and reads the reply into buffer, which it
@@ -73,33 +71,12 @@ func (w *wires) take(ctx context.Context) (*wire, error) {
 	return conn, nil
 }
 
-// dial connects as go-redis does, TLS included, and logs in.
 func (w *wires) dial(ctx context.Context) (*wire, error) {
-	raw, err := w.options.Dialer(ctx, w.options.Network, w.options.Addr)
+	conn, err := w.dialer.dial(ctx, w.dialer.options.Network, w.dialer.options.Addr)
 	if err != nil {
 		return nil, err
 	}
-	conn := &wire{conn: raw}
-	var logins [][]string
-	switch o := w.options; {
-	case o.Password != "" && o.Username != "":
-		logins = append(logins, []string{"AUTH", o.Username, o.Password})
-	case o.Password != "":
-		logins = append(logins, []string{"AUTH", o.Password})
-	}
-	if w.options.DB != 0 {
-		logins = append(logins, []string{"SELECT", strconv.Itoa(w.options.DB)})
-	}
-	for _, command := range logins {
-		reply, err := conn.roundTrip(ctx, nil, words(command))
-		if err == nil && reply[0] == '-' {
-			err = replyError(bytes.TrimSpace(reply[1:]))
-		}
-		if err != nil {
-			return nil, joinClose(err, conn)
-		}
-	}
-	return conn, nil
+	return &wire{conn: conn}, nil
 }
 
 func joinClose(err error, conn *wire) error {

@@ -45,18 +45,14 @@ func (s *Session) openTarget(ctx context.Context, needs float64) (*target, error
 		}
 		return &target{own.redis, own.stream, trialPrefix}, s.factsOfRedis(ctx, own.redis)
 	}
-	opts, err := redis.ParseURL(s.cfg.Redis)
+	access := s.cfg.RedisAccess
+	access.URL, access.Prefix, access.Connections = s.cfg.Redis, trialPrefix, 64
+	given, err := stream.Open(access)
 	if err != nil {
-		return nil, fmt.Errorf("%w: the redis URL must be redis://, rediss:// or unix://", ErrUnready)
-	}
-	redis.SetLogger(silence{})
-	opts.PoolSize, opts.DisableIdentity, opts.Protocol = 64, true, 2
-	t := &target{redis: redis.NewClient(opts), prefix: trialPrefix}
-	s.cleanup(func(context.Context) error { return t.redis.Close() })
-	if t.stream, err = stream.Open(stream.Config{URL: s.cfg.Redis, Prefix: trialPrefix}); err != nil {
 		return nil, err
 	}
-	s.cleanup(func(context.Context) error { return t.stream.Close() })
+	s.cleanup(func(context.Context) error { return given.Close() })
+	t := &target{redis: given.Redis(), stream: given, prefix: trialPrefix}
 	if err := t.claim(ctx, needs); err != nil {
 		return nil, err
 	}

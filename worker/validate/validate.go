@@ -8,6 +8,8 @@ import (
 	"time"
 
 	"go.uber.org/zap"
+
+	"datawriter/worker/stream"
 )
 
 // ErrFailed: a check of a step failed. The report says which.
@@ -82,10 +84,11 @@ type Config struct {
 
 	// Redis is the server that baseline and throughput try; empty starts one of
 	// their own. The other steps restart, fill or kill theirs: it is always their own.
-	Redis       string   // URL
-	RedisServer string   // program; empty looks for redis-server or valkey-server
-	RedisConf   string   // configuration file of own servers; empty means the shipped redis.conf
-	RedisOption []string // options beyond that file: "maxmemory 64mb"
+	Redis       string        // URL
+	RedisAccess stream.Config // password and certificates for it
+	RedisServer string        // program; empty looks for redis-server or valkey-server
+	RedisConf   string        // configuration file of own servers; empty means the shipped redis.conf
+	RedisOption []string      // options beyond that file: "maxmemory 64mb"
 
 	// What schedule, load and soak bring up a whole stack with.
 	Root    string        // of the repository, in which the local stack's scripts are

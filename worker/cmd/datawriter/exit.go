@@ -14,6 +14,7 @@ import (
 	"datawriter/worker/audit"
 	"datawriter/worker/doctor"
 	"datawriter/worker/drain"
+	"datawriter/worker/monitor"
 	"datawriter/worker/validate"
 	"datawriter/worker/verify"
 )
@@ -44,12 +45,27 @@ var errReported = errors.New("reported")
 // errUsage marks an error in what the user wrote.
 var errUsage = errors.New("usage")
 
+// errNotReady: what was asked for its health is not well, or does not answer.
+var errNotReady = errors.New("not ready")
+
+// exits lists what ends with which code beside the classes of a drain, the gravest
+// first.
+var exits = []struct {
+	code   int
+	errors []error
+}{
+	{exitIntegrity, []error{verify.ErrViolated, validate.ErrFailed, audit.ErrGap, doctor.ErrFailure, drain.ErrIntegrity}},
+	{exitUsage, []error{errUsage}},
+	{exitUnavailable, []error{errNotReady, monitor.ErrUnavailable}},
+}
+
 func exitCode(ctx context.Context, err error) int {
-	if errors.Is(err, errUsage) {
-		return exitUsage
-	}
-	if errors.Is(err, verify.ErrViolated) || errors.Is(err, validate.ErrFailed) || errors.Is(err, audit.ErrGap) || errors.Is(err, doctor.ErrFailure) {
-		return exitIntegrity
+	for _, e := range exits {
+		for _, target := range e.errors {
+			if errors.Is(err, target) {
+				return e.code
+			}
+		}
 	}
 	class := drain.Classify(err)
 	var s stopSignal

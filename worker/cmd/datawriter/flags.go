@@ -41,6 +41,8 @@ func connectionFlags() []cli.Flag {
 		&cli.StringFlag{Name: "redis-url-file", Category: redisCategory, EnvVars: env("redis-url-file"), Usage: "`FILE` that holds the URL"},
 		&cli.StringFlag{Name: "redis-password-file", Category: redisCategory, EnvVars: env("redis-password-file"), Usage: "`FILE` that holds the password"},
 		&cli.StringFlag{Name: "redis-ca-file", Category: redisCategory, EnvVars: env("redis-ca-file"), Usage: "PEM `FILE` of the authority that signed the server's certificate"},
+		&cli.StringFlag{Name: "redis-cert-file", Category: redisCategory, EnvVars: env("redis-cert-file"), Usage: "PEM `FILE` of the certificate to show to a server that asks for one"},
+		&cli.StringFlag{Name: "redis-key-file", Category: redisCategory, EnvVars: env("redis-key-file"), Usage: "PEM `FILE` of that certificate's private key"},
 		&cli.StringFlag{Name: "stream-prefix", Category: redisCategory, EnvVars: env("stream-prefix"), Value: stream.DefaultPrefix, Usage: "`PREFIX` of the streams' names: PREFIX{likes}"},
 		&cli.StringSliceFlag{Name: "stream-name", Category: redisCategory, EnvVars: env("stream-name"), Usage: "`KIND=NAME` where one stream is called otherwise; repeatable"},
 		&cli.StringFlag{Name: "group", Category: redisCategory, EnvVars: env("group"), Value: stream.DefaultGroup, Usage: "consumer `GROUP`"},
@@ -49,25 +51,28 @@ func connectionFlags() []cli.Flag {
 
 // openStream returns the client that the connection flags describe.
 func openStream(c *cli.Context) (*stream.Client, error) {
-	url, err := readSecret(c.String("redis-url-file"))
+	cfg, err := redisAccess(c)
 	if err != nil {
 		return nil, err
 	}
-	if url == "" {
-		url = c.String("redis-url")
-	}
-	password, err := readSecret(c.String("redis-password-file"))
-	if err != nil {
+	if cfg.Names, err = streamNames(c.StringSlice("stream-name")); err != nil {
 		return nil, err
 	}
-	names, err := streamNames(c.StringSlice("stream-name"))
-	if err != nil {
-		return nil, err
+	cfg.Prefix, cfg.Group = c.String("stream-prefix"), c.String("group")
+	return stream.Open(cfg)
+}
+
+// redisAccess returns where Redis is and how to log in.
+func redisAccess(c *cli.Context) (cfg stream.Config, err error) {
+	if cfg.URL, err = readSecret(c.String("redis-url-file")); err != nil {
+		return cfg, err
 	}
-	return stream.Open(stream.Config{
-		URL: url, Password: password, CAFile: c.String("redis-ca-file"),
-		Prefix: c.String("stream-prefix"), Names: names, Group: c.String("group"),
-	})
+	if cfg.URL == "" {
+		cfg.URL = c.String("redis-url")
+	}
+	cfg.Password, err = readSecret(c.String("redis-password-file"))
+	cfg.CAFile, cfg.CertFile, cfg.KeyFile = c.String("redis-ca-file"), c.String("redis-cert-file"), c.String("redis-key-file")
+	return cfg, err
 }
 
 func streamNames(pairs []string) (map[event.Kind]string, error) {

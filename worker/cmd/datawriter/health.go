@@ -49,11 +49,11 @@ func healthAction(c *cli.Context) error {
 	}
 	answer, err := http.DefaultClient.Do(request)
 	if err != nil {
-		return fmt.Errorf("ask whether it is ready: %w", err)
+		return fmt.Errorf("%w: %w", errNotReady, err)
 	}
 	defer answer.Body.Close()
 	if answer.StatusCode != http.StatusOK {
-		return fmt.Errorf("not ready: %s answered %s", request.URL.Redacted(), answer.Status)
+		return fmt.Errorf("%w: %s answered %s", errNotReady, request.URL.Redacted(), answer.Status)
 	}
 	return nil
 }

@@ -185,6 +185,10 @@ func givenRedisFlags() []cli.Flag {
 	return flags([]cli.Flag{
 		&cli.StringFlag{Name: "redis-url", Category: redisCategory, Usage: "`URL` of a Redis to try (default: one of its own)"},
 		&cli.StringFlag{Name: "redis-url-file", Category: redisCategory, Usage: "`FILE` that holds the URL"},
+		&cli.StringFlag{Name: "redis-password-file", Category: redisCategory, Usage: "`FILE` that holds its password"},
+		&cli.StringFlag{Name: "redis-ca-file", Category: redisCategory, Usage: "PEM `FILE` of the authority that signed its certificate"},
+		&cli.StringFlag{Name: "redis-cert-file", Category: redisCategory, Usage: "PEM `FILE` of the certificate to show to it"},
+		&cli.StringFlag{Name: "redis-key-file", Category: redisCategory, Usage: "PEM `FILE` of that certificate's private key"},
 	}, ownRedisFlags())
 }
 
@@ -302,7 +306,7 @@ func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err e
 		Prefect: c.String("prefect-url"), Quick: c.Bool("quick"),
 		Prometheus: c.String("prometheus-url"), Exporter: c.String("exporter-url"),
 		Grafana: c.String("grafana-url"), Dashboards: c.String("dashboards"),
-		Redis: c.String("redis-url"), RedisServer: c.String("redis-server"), RedisConf: c.String("redis-conf"), RedisOption: c.StringSlice("redis-option"),
+		RedisServer: c.String("redis-server"), RedisConf: c.String("redis-conf"), RedisOption: c.StringSlice("redis-option"),
 		Root: c.String("root"), Program: c.String("program"), Windows: c.Int("windows"), Rate: c.Float64("rate"), From: c.String("from"),
 		Faster: c.Int("faster"), Keep: c.String("keep"), Log: log,
 	}
@@ -320,11 +324,10 @@ func validateConfig(c *cli.Context, log *zap.Logger) (cfg validate.Config, err e
 	if cfg.Alertmanager, err = alertmanager(c); err != nil {
 		return cfg, err
 	}
-	if url, err := readSecret(c.String("redis-url-file")); err != nil {
+	if cfg.RedisAccess, err = redisAccess(c); err != nil {
 		return cfg, err
-	} else if url != "" {
-		cfg.Redis = url
 	}
+	cfg.Redis = cfg.RedisAccess.URL
 	if cfg.Keep != "" {
 		if err := os.MkdirAll(cfg.Keep, 0o755); err != nil {
 			return cfg, usage("--keep: %w", err)

@@ -40,7 +40,7 @@ func Start(t testing.TB, options ...string) *Server {
 	s := &Server{t: t, Dir: t.TempDir(), args: options}
 	t.Cleanup(s.Kill)
 	for range 5 { // a free port can be taken between the look and the start
-		s.Port = freePort(t)
+		s.Port = FreePort(t)
 		if s.start() == nil {
 			return s
 		}
@@ -161,7 +161,8 @@ func binary(t testing.TB) string {
 	return ""
 }
 
-func freePort(t testing.TB) int {
+// FreePort returns a port that nobody listens on now.
+func FreePort(t testing.TB) int {
 	t.Helper()
 	listener, err := new(net.ListenConfig).Listen(t.Context(), "tcp", "127.0.0.1:0")
 	if err != nil {
