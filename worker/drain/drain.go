@@ -161,31 +161,6 @@ func (d *Drainer) writable(server stream.Server) error {
 	return server.Writable(before)
 }
 
-// awaitClosed waits until Redis's clock has passed the window's end, at most
-// the configured time. The local clock decides nothing.
-func (d *Drainer) awaitClosed(ctx context.Context, w window.Window) error {
-	deadline := time.Now().Add(d.cfg.Wait)
-	for {
-		now, err := d.now(ctx)
-		if err != nil {
-			return err
-		}
-		left := w.End().Sub(now)
-		if left <= 0 {
-			return nil
-		}
-		if time.Now().Add(left).After(deadline) {
-			return fmt.Errorf("%w: window %s ends in %s by the clock of redis: run it then, or wait longer with --wait",
-				ErrNotClosed, w, left.Round(time.Millisecond))
-		}
-		select {
-		case <-time.After(min(left, time.Second)):
-		case <-ctx.Done():
-			return context.Cause(ctx)
-		}
-	}
-}
-
 // now returns the time that closes windows.
 func (d *Drainer) now(ctx context.Context) (time.Time, error) {
 	if fault.LocalClock.Is() {

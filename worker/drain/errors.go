@@ -32,6 +32,9 @@ var (
 	ErrAhead = errors.New("a stream is ahead of the clock of redis")
 	// ErrNotClosed: by Redis's clock the window has not ended.
 	ErrNotClosed = errors.New("the window is not closed yet")
+	// ErrMistaken: the window cannot be the one that was meant, because it lies in the
+	// future, or before there was anything to archive.
+	ErrMistaken = errors.New("the window is a mistake")
 	// ErrStopped: a signal asked the run to end.
 	ErrStopped = errors.New("stopped by a signal")
 
@@ -66,7 +69,7 @@ var classes = []struct {
 	errors []error
 }{
 	{Integrity, []error{ErrIntegrity, ErrLost, ErrPartMissing, ErrStray, ErrAhead}},
-	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole, errUnknown}},
+	{Configuration, []error{stream.ErrMisconfigured, stream.ErrOtherOwner, sink.ErrMisplaced, sink.ErrOtherArchive, ErrNoHole, errUnknown, ErrMistaken}},
 	{Stop, []error{ErrStopped, context.Canceled}},
 	{Unavailable, []error{stream.ErrUnavailable, stream.ErrRefused, stream.ErrRestarted, ErrNotClosed, account.ErrBusy, errCrowded}},
 	{Unavailable, nil}, // package failure

@@ -10,6 +10,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"datawriter/worker/failure"
 )
 
 // Errors of this package.
@@ -17,7 +19,7 @@ var (
 	// ErrUnavailable: the server cannot be reached, or says so itself. The same
 	// call may succeed later.
 	ErrUnavailable = errors.New("the server is unavailable")
-	// ErrRefused: the server understood and said no; no retry helps.
+	// ErrRefused: the server understood and said no, or the address is wrong; no retry helps.
 	ErrRefused = errors.New("the server refused")
 	// ErrLogin comes with ErrRefused: the server wants another login, or one at all.
 	ErrLogin = errors.New("it wants a login")
@@ -67,8 +69,11 @@ func call(ctx context.Context, method, address, shown string, body any) ([]byte,
 		request.Header.Set("Content-Type", "application/json")
 	}
 	response, err := http.DefaultClient.Do(request)
-	if err != nil {
+	if err != nil && failure.Passing(err) {
 		return nil, fmt.Errorf("%s: %w: %w", operation, ErrUnavailable, withoutAddress(err))
+	}
+	if err != nil { // of the address, or of TLS
+		return nil, fmt.Errorf("%s: %w: compare the address: %w", operation, ErrRefused, withoutAddress(err))
 	}
 	defer response.Body.Close()
 	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer))

@@ -61,6 +61,14 @@ func TestErrorsSayWhetherToTryAgain(t *testing.T) {
 	if _, err := monitor.Get(t.Context(), "http://127.0.0.1:1/x"); !errors.Is(err, monitor.ErrUnavailable) {
 		t.Errorf("nobody there: %v", err)
 	}
+	plain := server(t, http.StatusOK, "{}")
+	for name, address := range map[string]string{
+		"no scheme": "127.0.0.1:9090", "another scheme": "redis://127.0.0.1:6379", "TLS to a port without it": strings.Replace(plain, "http", "https", 1), "a path alone": "/x",
+	} {
+		if _, err := monitor.Get(t.Context(), address); !errors.Is(err, monitor.ErrRefused) {
+			t.Errorf("%s: %v, want ErrRefused", name, err)
+		}
+	}
 }
 
 func TestErrorsKeepSecrets(t *testing.T) {

@@ -134,7 +134,7 @@ func TestFooterThatContradictsItself(t *testing.T) {
 		change func(*parquet.FileMetaData)
 		want   string
 	}{
-		{"no keys", func(m *parquet.FileMetaData) { m.KeyValueMetadata = nil }, "datawriter did not write this file"},
+		{"no keys", func(m *parquet.FileMetaData) { m.KeyValueMetadata = nil }, "nothing in it says that datawriter wrote it"},
 		{"another schema version", setKey("schema_version", "2"), "schema version 2 is not the 1"},
 		{"an unknown kind", setKey("kind", "quotes"), `kind "quotes" is unknown`},
 		{"another kind's columns", setKey("kind", "follows"), "neither those of follows"},

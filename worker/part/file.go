@@ -28,6 +28,16 @@ const (
 	minSize   = int64(len(magic) + tailBytes)
 )
 
+// Errors of Open beside those of the disk. Whatever else it finds is damage of a file
+// that says of itself that datawriter wrote it.
+var (
+	// ErrForeign: nothing in the bytes says that datawriter wrote them. They are whole
+	// and another program's, or the end is missing that would say so.
+	ErrForeign = errors.New("nothing in it says that datawriter wrote it")
+	// ErrVersion: another version of datawriter wrote the file.
+	ErrVersion = errors.New("another version of datawriter wrote it")
+)
+
 // Open reads the footer of a file of that size and checks it: the schema is
 // that of the kind's parts or of reject files, the counts agree, every column
 // chunk lies inside the file. The pages are checked when they are read.
@@ -67,19 +77,19 @@ func (f *File) IsRejects() bool { return f.rejects }
 // readFooter returns the footer and where in the file it starts.
 func readFooter(f io.ReaderAt, size int64) (*parquet.FileMetaData, int64, error) {
 	if size < minSize {
-		return nil, 0, fmt.Errorf("a file of %d bytes is too short for Parquet: it was cut off or is something else", size)
+		return nil, 0, fmt.Errorf("a file of %d bytes is too short for Parquet: it was cut off or is something else: %w", size, ErrForeign)
 	}
 	tail := make([]byte, tailBytes)
 	if err := readAt(f, tail, size-int64(tailBytes)); err != nil {
 		return nil, 0, err
 	}
 	if string(tail[4:]) != magic {
-		return nil, 0, fmt.Errorf("the file ends with %q, not with %q: it was cut off or is not Parquet", tail[4:], magic)
+		return nil, 0, fmt.Errorf("the file ends with %q, not with %q: it was cut off or is not Parquet: %w", tail[4:], magic, ErrForeign)
 	}
 	length := int64(binary.LittleEndian.Uint32(tail))
 	start := size - int64(tailBytes) - length
 	if start < int64(len(magic)) {
-		return nil, 0, fmt.Errorf("a footer of %d bytes does not fit into a file of %d: the file is damaged", length, size)
+		return nil, 0, fmt.Errorf("a footer of %d bytes does not fit into a file of %d: the file is damaged: %w", length, size, ErrForeign)
 	}
 	data := make([]byte, length)
 	if err := readAt(f, data, start); err != nil {
@@ -87,7 +97,7 @@ func readFooter(f io.ReaderAt, size int64) (*parquet.FileMetaData, int64, error)
 	}
 	footer := parquet.NewFileMetaData()
 	if _, err := decodeThrift(data, footer); err != nil {
-		return nil, 0, fmt.Errorf("the footer is damaged: %w", err)
+		return nil, 0, fmt.Errorf("the footer is damaged: %w: %w", ErrForeign, err)
 	}
 	return footer, start, nil
 }

@@ -3,6 +3,7 @@ package part
 import (
 	"fmt"
 	"strconv"
+	"strings"
 	"time"
 
 	"datawriter/worker/event"
@@ -94,7 +95,7 @@ func parseMeta(pairs []*parquet.KeyValue) (Meta, error) {
 		m.EntriesAdded = p.number("entries_added", p.required)
 	}
 	if p.err == nil && m.SchemaVersion != SchemaVersion {
-		p.err = fmt.Errorf("schema version %d is not the %d that this datawriter reads: use the version that wrote the file, %q", m.SchemaVersion, SchemaVersion, m.WriterVersion)
+		p.err = fmt.Errorf("%w: schema version %d is not the %d that this one reads: use the version that wrote the file, %q", ErrVersion, m.SchemaVersion, SchemaVersion, m.WriterVersion)
 	}
 	return m, p.err
 }
@@ -109,9 +110,22 @@ type metaParser struct {
 func (p *metaParser) required(key string) string {
 	v, ok := p.values[keyPrefix+key]
 	if !ok && p.err == nil {
-		p.err = fmt.Errorf("the footer has no key %s%s: datawriter did not write this file", keyPrefix, key)
+		p.err = fmt.Errorf("the footer has no key %s%s", keyPrefix, key)
+		if !p.ours() {
+			p.err = fmt.Errorf("%w: %w", ErrForeign, p.err)
+		}
 	}
 	return v
+}
+
+// ours reports whether the footer has any key of datawriter.
+func (p *metaParser) ours() bool {
+	for key := range p.values {
+		if strings.HasPrefix(key, keyPrefix) {
+			return true
+		}
+	}
+	return false
 }
 
 func (p *metaParser) optional(key string) string { return p.values[keyPrefix+key] }

@@ -5,6 +5,7 @@ import (
 	"path"
 	"strconv"
 	"strings"
+	"time"
 
 	"datawriter/worker/event"
 	"datawriter/worker/window"
@@ -98,6 +99,25 @@ func (l Layout) Parse(p string) (Name, error) {
 	}
 	return n, nil
 }
+
+// IsArchiveName reports whether a file or folder of that name, at the top of a folder,
+// says that an archive stands there: its shape, or a year of files.
+func IsArchiveName(name string) bool {
+	if name == archiveFile {
+		return true
+	}
+	for _, layout := range []Layout{Plain, Hive} {
+		year, _, _ := strings.Cut(layout.hourFormat(), "/")
+		if _, err := time.Parse(year, name); err == nil {
+			return true
+		}
+	}
+	return false
+}
+
+// IsPartName reports whether a file, wherever it stands, bears a name that only
+// parts and their rejects have.
+func IsPartName(file string) bool { return new(Name).parseFile(file) == nil }
 
 func (n *Name) parseFile(file string) (err error) {
 	stem, ok := strings.CutSuffix(file, extension)

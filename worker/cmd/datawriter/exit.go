@@ -14,6 +14,7 @@ import (
 	"datawriter/worker/audit"
 	"datawriter/worker/doctor"
 	"datawriter/worker/drain"
+	"datawriter/worker/failure"
 	"datawriter/worker/monitor"
 	"datawriter/worker/validate"
 	"datawriter/worker/verify"
@@ -123,6 +124,16 @@ func nearest(name string, known []string) string {
 	return " (did you mean " + best + "?)"
 }
 
+// fullSecret reads the one-line file of a flag, which must not be empty: without it
+// another Redis than the one that was meant would be asked, or nobody would log in.
+func fullSecret(c *cli.Context, flag string) (string, error) {
+	text, err := readSecret(c.String(flag))
+	if err == nil && text == "" && c.String(flag) != "" {
+		return "", usage("--%s %s: the file is empty", flag, c.String(flag))
+	}
+	return text, err
+}
+
 // readSecret reads a one-line file.
 func readSecret(file string) (string, error) {
 	if file == "" {
@@ -130,7 +141,7 @@ func readSecret(file string) (string, error) {
 	}
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", usage("%w", err)
+		return "", usage("%w", failure.Explained(err))
 	}
 	return strings.TrimSpace(string(text)), nil
 }

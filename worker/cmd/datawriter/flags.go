@@ -64,13 +64,13 @@ func openStream(c *cli.Context) (*stream.Client, error) {
 
 // redisAccess returns where Redis is and how to log in.
 func redisAccess(c *cli.Context) (cfg stream.Config, err error) {
-	if cfg.URL, err = readSecret(c.String("redis-url-file")); err != nil {
+	if cfg.URL, err = fullSecret(c, "redis-url-file"); err != nil {
 		return cfg, err
 	}
 	if cfg.URL == "" {
 		cfg.URL = c.String("redis-url")
 	}
-	cfg.Password, err = readSecret(c.String("redis-password-file"))
+	cfg.Password, err = fullSecret(c, "redis-password-file")
 	cfg.CAFile, cfg.CertFile, cfg.KeyFile = c.String("redis-ca-file"), c.String("redis-cert-file"), c.String("redis-key-file")
 	return cfg, err
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"net/http"
+	"net/url"
 	"time"
 
 	"github.com/urfave/cli/v2"
@@ -33,6 +34,9 @@ Example:
 func healthAction(c *cli.Context) error {
 	if c.NArg() != 1 {
 		return usage("health: give one URL, such as http://127.0.0.1:9402/readyz")
+	}
+	if u, err := url.Parse(c.Args().First()); err != nil || u.Scheme != "http" && u.Scheme != "https" {
+		return usage("health: the URL must begin with http:// or https://, such as http://127.0.0.1:9402/readyz")
 	}
 	password, err := readSecret(c.String("password-file"))
 	if err != nil {

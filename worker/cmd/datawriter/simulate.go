@@ -78,6 +78,9 @@ func simulateAction(c *cli.Context) error {
 	if errors.Is(err, simulate.ErrUsage) {
 		return usage("%w", err)
 	}
+	if n := result.Skipped["not_an_event"]; err == nil && n > 0 && result.Added == 0 && len(result.Skipped) == 1 {
+		err = usage("--replay %s: none of its lines is an event: give a file of Jetstream JSON, one event a line", c.String("replay"))
+	}
 	doc := simulateDocument{Version: version, Result: result}
 	if err != nil {
 		doc.Error = err.Error()

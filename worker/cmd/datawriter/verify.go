@@ -8,6 +8,7 @@ import (
 	"github.com/urfave/cli/v2"
 
 	"datawriter/worker/account"
+	"datawriter/worker/failure"
 	"datawriter/worker/runlog"
 	"datawriter/worker/sink"
 	"datawriter/worker/stream"
@@ -87,17 +88,24 @@ func newVerifier(c *cli.Context) (*verify.Verifier, func(), error) {
 	return verify.New(archive, cfg), closer, nil
 }
 
-// existing refuses a folder that is not there: opening it as a sink would
-// create it, and an empty archive breaks no promise.
+// existing refuses a place that holds no archive: opening it as a sink would create
+// it, or leave a folder in one that is something else, and an empty archive breaks no
+// promise.
 func existing(place string) error {
 	folder, err := sink.FolderOf(place)
 	if err != nil {
 		return err
 	}
-	if _, err := os.Stat(folder); err != nil {
-		return usage("--data: %w", err)
+	found, err := os.ReadDir(folder)
+	if err != nil {
+		return usage("--data: %w", failure.Explained(err))
 	}
-	return nil
+	for _, entry := range found {
+		if sink.IsArchiveName(entry.Name()) {
+			return nil
+		}
+	}
+	return usage("--data %s: there is no archive in it: name the folder that holds _archive.json", folder)
 }
 
 // asksRedis reports whether a Redis was named, or asked for in so many words.
