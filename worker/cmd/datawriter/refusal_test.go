@@ -125,6 +125,7 @@ func TestAFolderOfSomebodyElseIsExit2(t *testing.T) {
 	server := streamtest.Start(t)
 	for name, lock := range map[string]string{"the data folder": ".", "its state": "_state", "a folder of it": "2026"} {
 		t.Run(name, func(t *testing.T) {
+			refill(t, server)
 			root := t.TempDir()
 			data := filepath.Join(root, "data")
 			for _, folder := range []string{"_tmp", "_state", "2026"} {
