@@ -14,6 +14,7 @@ import (
 	"go.uber.org/zap"
 
 	"datawriter/deployments"
+	"datawriter/worker/account"
 	"datawriter/worker/exporter"
 	"datawriter/worker/monitor"
 	"datawriter/worker/runlog"
@@ -135,7 +136,7 @@ func (r *rehearsal) startExporters(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	cfg := exporter.Config{Runs: r.runLog(), Archive: archive, Redis: own, WindowLength: windowLength, Version: "rehearsal"}
+	cfg := exporter.Config{Runs: r.runLog(), Book: account.OpenBook(r.stateDir()), Archive: archive, Redis: own, WindowLength: windowLength, Version: "rehearsal"}
 	serving, end := context.WithCancel(ctx)
 	var done sync.WaitGroup
 	done.Go(func() { _ = exporter.New(cfg, zap.NewNop()).Run(serving, listener) })
@@ -146,7 +147,9 @@ func (r *rehearsal) startExporters(ctx context.Context) error {
 	})
 }
 
-func (r *rehearsal) runLog() *runlog.Log { return runlog.Open(filepath.Join(r.data, "_state")) }
+func (r *rehearsal) stateDir() string { return filepath.Join(r.data, "_state") }
+
+func (r *rehearsal) runLog() *runlog.Log { return runlog.Open(r.stateDir()) }
 
 func (r *rehearsal) startAlerting(ctx context.Context) error {
 	r.alertmanager = monitor.Alertmanager("http://" + r.address["alertmanager"])
