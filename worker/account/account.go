@@ -42,7 +42,7 @@ type Look struct {
 	Length  int64  // entries that it holds, or a rescue holds of it
 	Aside   int64  // of those, what a rescue holds
 	End     uint64 // of the window at hand, or of the youngest that was ever drained, in milliseconds
-	Below   bool   // it holds entries below End
+	Below   bool   // it holds entries below End that are not kept for other groups
 	Clock   uint64 // of the server, in milliseconds
 }
 
@@ -78,6 +78,7 @@ type State struct {
 	Pending []Loss          `json:"pending"`         // not reported yet
 	Numbers Sequence        `json:"numbers"`         // of the producer, where it gives any
 	Drained *Drained        `json:"drained"`         // nil until the record begins
+	Kept    *Kept           `json:"kept,omitempty"`  // settled, and there for other groups; nil where nothing is
 	Recount bool            `json:"recount"`         // parts went missing or came back: what differs says nothing of Redis
 }
 
@@ -85,10 +86,18 @@ type State struct {
 // only when the numbers leave a doubt.
 type Files func() ([]Part, error)
 
+// Count counts what is kept for other groups, by reading it. ok is false when
+// something was deleted since the look, so that the number says nothing of it.
+type Count func() (n int64, ok bool, err error)
+
 // Begin compares a look at the beginning of a drain, before the group is created,
 // with the last one: a count that went back, or a stream that is gone, is a loss
 // of whatever was in no file.
 func (s *State) Begin(l Look, files Files) error {
+	if !l.Grouped || l.Added < s.Added {
+		s.Kept = nil // of a stream or a group that is gone: all is read again
+	}
+	l.Length -= s.keptOn(l)
 	if s.RunID == "" {
 		return s.open(l, files)
 	}
@@ -196,7 +205,10 @@ func (s *State) rolledBack(l Look, files Files) error {
 //
 // The look must be older than what files returns: then everything that a drain
 // has deleted by the look is in a file by then, and no race raises an alarm.
-func (s *State) End(l Look, published int64, files Files) error {
+//
+// What is kept for other groups is in files and there. count is asked for it before
+// a difference is believed.
+func (s *State) End(l Look, published int64, files Files, count Count) error {
 	s.Newest = max(s.NewestBy(l.Clock), l.End)
 	s.Since += published
 	if l.Below || !l.Exists || !s.isServed(l) || l.Added < s.Added {
@@ -205,6 +217,9 @@ func (s *State) End(l Look, published int64, files Files) error {
 		return nil
 	}
 	filed := s.Filed + s.Since
+	if known, err := s.settle(&l, filed, count); err != nil || !known {
+		return err
+	}
 	ordered := l.Aside == 0 // nothing is overtaken while it waits to be added again
 	if s.Recount || s.missing(l, filed) != 0 || s.Gone != "" || ordered && s.Numbers.gap() {
 		parts, err := files()

@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"datawriter/worker/account"
+	"datawriter/worker/window"
 )
 
 // stream is a Redis stream and its archive, as far as an account sees them.
@@ -19,10 +20,29 @@ type stream struct {
 	parts   []account.Part
 	end     uint64
 	scanned int
+
+	kept    int64 // for other groups, in truth
+	counted int
+	moving  bool // somebody deletes while it is counted
 }
 
 func newStream(t *testing.T) *stream {
 	return &stream{t: t, look: account.Look{RunID: "a", Exists: true, Grouped: true}}
+}
+
+// count is what reading the stream finds of entries that are kept for other groups.
+func (s *stream) count() (int64, bool, error) { s.counted++; return s.kept, !s.moving, nil }
+
+// keep publishes n entries and settles them, of which the stream keeps some for others.
+func (s *stream) keep(n, kept int64) {
+	s.t.Helper()
+	s.add(n)
+	s.begin()
+	s.parts = append(s.parts, account.Part{Entries: n, End: s.end + 10, Added: s.look.Added, RunID: s.look.RunID})
+	s.look.Length -= n - kept
+	s.kept += kept
+	s.state.Keep(s.look.RunID+" "+s.look.ReplID, window.Span{From: s.end, To: s.end + 10}, n, n-kept)
+	s.close(n)
 }
 
 func (s *stream) files() ([]account.Part, error) { s.scanned++; return s.parts, nil }
@@ -51,7 +71,7 @@ func (s *stream) close(n int64) {
 	look := s.look
 	look.End = max(s.end, s.state.NewestBy(look.Clock))
 	look.Below = look.Below || look.End > s.end && look.Length > 0
-	if err := s.state.End(look, n, s.files); err != nil {
+	if err := s.state.End(look, n, s.files, s.count); err != nil {
 		s.t.Fatal(err)
 	}
 }
@@ -175,6 +195,70 @@ func TestWhatIsNoLoss(t *testing.T) {
 			s.begin()
 			s.file(20)
 			s.close(20)
+		},
+		"windows that are kept for another group, one after the other": func(s *stream) {
+			for range 50 {
+				s.keep(40, 40)
+			}
+			if s.counted > 0 || s.scanned > 1 { // when the account was opened
+				s.t.Errorf("what is kept was counted %d times, and the files %d times", s.counted, s.scanned)
+			}
+			if s.state.Open != 0 {
+				s.t.Errorf("%d entries are open, and all are in files", s.state.Open)
+			}
+		},
+		"some that another group has acked, and some that it keeps": func(s *stream) {
+			for range 5 {
+				s.keep(40, 13)
+			}
+			s.window(20, 0)
+		},
+		"a kept window that is read again, and deleted": func(s *stream) {
+			s.keep(40, 40)
+			s.keep(30, 30)
+			s.begin()
+			s.look.Length, s.kept = s.look.Length-40, s.kept-40
+			s.state.Keep("a ", window.Span{From: 0, To: 10}, 40, 40)
+			s.close(0)
+			s.window(20, 0)
+			if s.counted > 0 {
+				s.t.Errorf("what is kept was counted %d times", s.counted)
+			}
+		},
+		"a run that was killed after it deleted what was kept": func(s *stream) {
+			s.keep(40, 40)
+			s.keep(30, 30)
+			s.look.Length, s.kept = s.look.Length-25, s.kept-25
+			s.window(20, 0)
+			if s.counted != 1 {
+				s.t.Errorf("what is kept was counted %d times, want once", s.counted)
+			}
+		},
+		"entries that are kept and that somebody else deletes: they are in files": func(s *stream) {
+			s.keep(40, 40)
+			s.look.Length, s.kept = s.look.Length-7, s.kept-7
+			s.window(20, 0)
+		},
+		"a restart, and all that was kept is read again": func(s *stream) {
+			s.keep(40, 40)
+			s.look.RunID = "b"
+			s.begin()
+			s.look.Below = true
+			s.close(0)
+			s.look.Below = false
+			s.state.Keep("b ", window.Span{From: 0, To: 10}, 40, 0)
+			s.close(0)
+			s.window(20, 0)
+		},
+		"a difference that cannot be counted, because somebody deletes meanwhile": func(s *stream) {
+			s.keep(40, 40)
+			s.look.Length, s.kept, s.moving = s.look.Length-7, s.kept-7, true
+			s.window(20, 0)
+		},
+		"a stream with what was kept in it that is deleted": func(s *stream) {
+			s.keep(40, 40)
+			s.look, s.kept = account.Look{RunID: "a"}, 0
+			s.window(20, 0)
 		},
 		"a racer that files while the account is closed": func(s *stream) {
 			s.window(50, 20)
@@ -403,6 +487,12 @@ func TestWhatIsALoss(t *testing.T) {
 			s.look.Aside, s.look.Length = 0, 0
 			s.window(5, 0)
 		}, account.Loss{Class: account.Trimmed, Count: 20}},
+		"entries that were trimmed while others are kept for another group": {func(s *stream) {
+			s.keep(40, 40)
+			s.add(8) // of a window to come
+			s.look.Length -= 8
+			s.window(20, 0)
+		}, account.Loss{Class: account.Trimmed, Count: 8}},
 		"a stream that was deleted": {func(s *stream) {
 			s.window(50, 20)
 			s.look = account.Look{RunID: "a"}

@@ -292,3 +292,40 @@ func TestAStreamAheadOfTheClockIsAGap(t *testing.T) {
 		t.Error("streams that nobody named were judged")
 	}
 }
+
+func TestAForgottenGroupIsARisk(t *testing.T) {
+	server := streamtest.Start(t, shipped(t, "redis.conf")...)
+	client, err := stream.Open(stream.Config{URL: server.URL()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	likes, ctx := client.Stream(event.Likes), t.Context()
+	do := func(args ...any) {
+		t.Helper()
+		if err := server.Client().Do(ctx, args...).Err(); err != nil {
+			t.Fatal(err)
+		}
+	}
+	do("XADD", likes.Name(), "1795428300000-0", "event", "x")
+	for _, step := range []struct {
+		what string
+		do   func()
+		want bool
+	}{
+		{"no other group", func() {}, false},
+		{"our own has read nothing", func() { do("XGROUP", "CREATE", likes.Name(), stream.DefaultGroup, "0") }, false},
+		{"another has read nothing", func() { do("XGROUP", "CREATE", likes.Name(), "analytics", "0") }, true},
+		{"it has claimed it", func() { do("XREADGROUP", "GROUP", "analytics", "c", "STREAMS", likes.Name(), ">") }, true},
+		{"and acked it", func() { do("XACK", likes.Name(), "analytics", "1795428300000-0") }, false},
+	} {
+		step.do()
+		report, err := Run(ctx, client.Redis(), MET001, likes)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := slices.Contains(with(report, Risk), "groups far behind"); got != step.want || report.Err() != nil || strings.Contains(table(t, report), "analytics") != step.want {
+			t.Errorf("%s: a risk %t, %v, in\n%s", step.what, got, report.Err(), table(t, report))
+		}
+	}
+}

@@ -25,6 +25,7 @@ type facts struct {
 	open      bool // the default user enters without a password
 	openKnown bool
 	ahead     []string // streams whose last ID is ahead of the clock, and by how much
+	forgotten []string // other groups that do not read what is there
 	looked    bool     // at all streams
 	encrypted bool     // this connection is
 	local     bool     // the server's process is one of this machine
@@ -92,6 +93,18 @@ func (f *facts) lookAtStreams(ctx context.Context, client *redis.Client, streams
 			seconds, _ := state.Ahead(now)
 			f.ahead = append(f.ahead, fmt.Sprintf("%s: %.0f s", s.Name(), seconds))
 		}
+		others, err := s.Others(ctx)
+		if err != nil {
+			f.looked = false
+			if err := f.refused("the groups of "+s.Name(), err); err != nil {
+				return err
+			}
+		}
+		for _, o := range others {
+			if seconds := o.Seconds(now); seconds > stream.ForgottenAfter.Seconds() {
+				f.forgotten = append(f.forgotten, fmt.Sprintf("%s of %s: %.0f s", o.Name, s.Name(), seconds))
+			}
+		}
 	}
 	return nil
 }
@@ -102,6 +115,14 @@ func streamsAhead(f *facts) (string, bool) {
 		return "none", f.looked
 	}
 	return strings.Join(f.ahead, ", "), true
+}
+
+// groupsForgotten names the other groups that do not read.
+func groupsForgotten(f *facts) (string, bool) {
+	if len(f.forgotten) == 0 {
+		return "none", f.looked
+	}
+	return strings.Join(f.forgotten, ", "), true
 }
 
 // lookAtAccess finds out whether anybody may enter. Who came in without a password

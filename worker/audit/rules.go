@@ -118,6 +118,8 @@ func streamRules() []rule {
 			otherwise: "an upgrade", why: "Scripts that may run at the memory limit, entries-added and lag came with those."},
 		{key: "streams ahead of the clock", source: buffer, severity: Critical, wanted: "none", met: is("none"), value: streamsAhead, ofStreams: true,
 			otherwise: "stop the producer that gives IDs of its own, then datawriter rescue KIND", why: "Redis gives every later entry an ID behind the last one: what is added waits until the clock has reached it, for years perhaps."},
+		{key: "groups far behind", source: buffer, severity: Advice, wanted: "none", met: is("none"), value: groupsForgotten, ofStreams: true,
+			otherwise: "start their readers, or XGROUP DESTROY STREAM GROUP", why: "What another group has not acked stays in the stream, also when it is archived, until memory is full."},
 	}
 }
 

@@ -73,6 +73,7 @@ var checks = []struct {
 	{"clock", clock},
 	{"streams", streams},
 	{"stream ends", streamEnds},
+	{"other groups", otherGroups},
 	{"data folder", dataFolder},
 	{"free space", freeSpace},
 	{"prefect", prefectReachable},

@@ -113,7 +113,7 @@ func TestAHealthyPipelineIsWell(t *testing.T) {
 			t.Errorf("%+v", f)
 		}
 	}
-	if report.Err() != nil || len(report.Findings) != 17 {
+	if report.Err() != nil || len(report.Findings) != 18 {
 		t.Errorf("%d findings, %v", len(report.Findings), report.Err())
 	}
 	var text strings.Builder
@@ -145,6 +145,10 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 		}},
 		{"a rescue that was killed", "stream ends", doctor.Failure, "datawriter rescue posts", func(p *patient) {
 			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{posts}:rescue", "*", "event", "{}")
+		}},
+		{"a group that somebody forgot", "other groups", doctor.Warning, "XGROUP DESTROY 'bluesky:{identity}' analytics", func(p *patient) {
+			p.client.Redis().Do(p.t.Context(), "XADD", "bluesky:{identity}", "1795428300000-0", "event", "{}")
+			p.client.Redis().Do(p.t.Context(), "XGROUP", "CREATE", "bluesky:{identity}", "analytics", "0")
 		}},
 		{"the clocks differ", "clock", doctor.Failure, "NTP", func(p *patient) {
 			p.config.Now = func() time.Time { return time.Now().Add(time.Minute) }

@@ -165,3 +165,35 @@ func streamEnds(ctx context.Context, l *looking) Finding {
 	}
 	return ok("no last ID is ahead of the clock of redis")
 }
+
+// otherGroups names groups beside ours that do not read: what they need stays in the
+// stream until memory is full.
+func otherGroups(ctx context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	now, err := l.Redis.Now(ctx)
+	if err != nil {
+		return fail(err.Error(), "")
+	}
+	var forgotten, fixes []string
+	n := 0
+	for _, kind := range event.AllKinds() {
+		s := l.Redis.Stream(kind)
+		others, err := s.Others(ctx)
+		if err != nil {
+			return fail(err.Error(), "may the user read the groups of the streams?")
+		}
+		n += len(others)
+		for _, o := range others {
+			if o.Seconds(now) > stream.ForgottenAfter.Seconds() {
+				forgotten = append(forgotten, fmt.Sprintf("%s of %s by %.0f seconds", o.Name, s.Name(), o.Seconds(now)))
+				fixes = append(fixes, fmt.Sprintf("redis-cli XGROUP DESTROY '%s' %s", s.Name(), o.Name))
+			}
+		}
+	}
+	if len(forgotten) > 0 {
+		return warn("behind: "+strings.Join(forgotten, ", ")+": what they need stays in the stream", "start their readers, or, if nobody needs them: "+strings.Join(fixes, "; "))
+	}
+	return ok("%d groups beside ours, none far behind", n)
+}

@@ -83,6 +83,10 @@ func (d *Drainer) waiting(ctx context.Context, end window.Window) (map[window.Wi
 
 func (d *Drainer) addWaiting(ctx context.Context, kind event.Kind, end window.Window, found map[window.Window]bool, slow *slowStep) error {
 	s := d.source.Stream(kind)
+	kept, err := d.keptForOthers(ctx, kind)
+	if err != nil {
+		return err
+	}
 	for from := uint64(0); from < end.StartMS(); {
 		id, ok, err := s.First(ctx, from)
 		if err != nil {
@@ -90,6 +94,10 @@ func (d *Drainer) addWaiting(ctx context.Context, kind event.Kind, end window.Wi
 		}
 		if !ok || id.MS >= end.StartMS() {
 			return nil
+		}
+		if to, ok := kept.EndOf(id.MS); ok {
+			from = to
+			continue
 		}
 		w, err := window.Containing(time.UnixMilli(int64(id.MS)), d.cfg.Length)
 		if err != nil {

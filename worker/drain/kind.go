@@ -37,6 +37,8 @@ type attempt struct {
 	published listing
 	content   *content
 	settling  ledger.IDs    // everything read in this round, all of it in the ledger once published
+	settled   bool          // all of that is acked
+	deleted   int64         // of that; the rest is kept for other groups
 	again     bool          // the round left content out on purpose
 	lost      error         // the window's part 0 is missing; reported when the attempt has done all it can
 	hardened  map[bool]bool // whether this attempt synced the folder of the parts (false), of the rejects (true)

@@ -52,7 +52,8 @@ func (a *attempt) closeAccount(ctx context.Context) error {
 		if !fault.NoWatermark.Is() {
 			s.Mark(a.window.Span())
 		}
-		return s.End(l, published, func() ([]account.Part, error) { return a.filed(ctx) })
+		return s.End(l, published, func() ([]account.Part, error) { return a.filed(ctx) },
+			func() (int64, bool, error) { return a.countKept(ctx, s, l) })
 	})
 }
 
@@ -65,8 +66,11 @@ func (a *attempt) keepAccount(ctx context.Context, change func(*account.State, a
 	}
 	var looked error
 	err := a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+		if a.settled {
+			s.Keep(a.server.ID(), a.window.Span(), int64(a.settling.Len()), a.deleted)
+		}
 		var l stream.Look
-		if l, looked = a.stream.Look(ctx, max(s.NewestBy(a.clock), a.window.EndMS())); looked != nil {
+		if l, looked = a.stream.Look(ctx, max(s.NewestBy(a.clock), a.window.EndMS()), s.KeptOn(a.server.ID())...); looked != nil {
 			return looked
 		}
 		return change(s, account.Look(l))

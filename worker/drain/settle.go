@@ -35,6 +35,7 @@ func (a *attempt) settle(ctx context.Context) error {
 			return err
 		}
 	}
+	a.settled = true
 	if fault.NoSweep.Is() {
 		return nil
 	}
@@ -96,6 +97,7 @@ func (a *attempt) deletePages(ctx context.Context) error {
 	return a.settling.Pages(deletePage, func(page []event.ID) error {
 		done, err := a.stream.Settle(ctx, a.server.ID(), page)
 		a.total.Settled += max(done.Acked, done.Deleted)
+		a.deleted += done.Deleted
 		a.cfg.Faults.At(fault.Settled)
 		return err
 	})
@@ -132,6 +134,7 @@ func (a *attempt) trim(ctx context.Context) (bool, error) {
 		}
 		left -= n
 		a.total.Settled += int64(n)
+		a.deleted += int64(n)
 		a.cfg.Faults.At(fault.Trimmed)
 		return nil
 	})

@@ -13,7 +13,7 @@ import (
 	"datawriter/worker/window"
 )
 
-// StreamReport is what is wrong with a stream, whatever its windows hold.
+// StreamReport is what is to be known of a stream, whatever its windows hold.
 type StreamReport struct {
 	Kind         event.Kind `json:"kind"`
 	Stream       string     `json:"stream"`
@@ -21,6 +21,8 @@ type StreamReport struct {
 	LastID       *event.ID  `json:"last_id,omitempty"`
 	Waits        bool       `json:"waits,omitempty"` // what is added now falls behind the window that is open
 	Aside        int64      `json:"aside,omitempty"` // entries that a rescue moved, which was not finished
+
+	Others []OtherGroup `json:"other_groups,omitempty"` // what they need stays in the stream
 }
 
 // Streams returns what the last Run or RunClosed found wrong with streams.
@@ -43,6 +45,11 @@ func (d *Drainer) lookAtEnds(ctx context.Context) error {
 		}
 		if state.IsAhead(now) {
 			d.streams = append(d.streams, d.judgeEnd(kind, s.Name(), state, now))
+		}
+		if len(state.Others) > 0 {
+			if err := d.lookAtOthers(ctx, kind, now); err != nil {
+				return err
+			}
 		}
 	}
 	return nil

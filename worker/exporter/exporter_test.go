@@ -277,7 +277,11 @@ func TestEntriesThatStayForOtherGroupsAreNoBacklog(t *testing.T) {
 	r.simulate(first, 100)
 	look(t, b.look).want(t, "before the drain", series{"undrained_windows": 1})
 	r.drain(first, "", 1)
-	look(t, b.look).want(t, "drained", series{"undrained_windows": 0, `stream_oldest_age_seconds{kind="likes"}`: 0})
+	drained := look(t, b.look)
+	drained.want(t, "drained", series{"undrained_windows": 0, `stream_oldest_age_seconds{kind="likes"}`: 0, `other_groups{kind="likes"}`: 1})
+	if age := drained[`other_group_age_seconds{kind="likes"}`]; age < 3600 {
+		t.Errorf("the other group is %v s behind, want days", age)
+	}
 	r.simulate(nth(1), 100)
 	r.simulate(nth(2), 100)
 	look(t, b.look).want(t, "two more windows", series{"undrained_windows": 2})

@@ -88,6 +88,10 @@ var (
 		"Entries ever added to the stream. It goes back when Redis loses the stream."}
 	streamOldestAge = family{"stream_oldest_age_seconds", "gauge", []string{"kind"},
 		"Age of the oldest entry that is not drained; 0 if there is none, negative if its ID is ahead of the clock."}
+	otherGroups = family{"other_groups", "gauge", []string{"kind"},
+		"Consumer groups of the stream beside the archive's own. What they need stays in the stream."}
+	otherGroupAge = family{"other_group_age_seconds", "gauge", []string{"kind"},
+		"Age of the oldest entry that the slowest other group has not acked; 0 if there is none."}
 	streamAhead = family{"stream_ahead_seconds", "gauge", []string{"kind"},
 		"How far the stream's last ID is ahead of the clock of Redis; negative is usual. What is added waits behind that ID. Absent before the first."}
 	undrainedWindows = family{"undrained_windows", "gauge", nil,
@@ -138,7 +142,7 @@ func families() []family {
 		partsTotal, partBytesTotal, partSizeBytes, windowDurationSeconds, attemptsTotal, runFailuresTotal,
 		lastSuccess, lastWindowEnd, lastWindowRate, lastWindowDuration, windowLength, brokenLinesTotal, recoveredParts,
 		missingParts, acceptedHoles,
-		streamEntries, streamAdded, streamOldestAge, streamAhead, undrainedWindows,
+		streamEntries, streamAdded, streamOldestAge, streamAhead, otherGroups, otherGroupAge, undrainedWindows,
 		redisMemoryRatio, redisSecondsUntilFull, redisPing, redisRefusedTotal,
 		prefectFlowRuns, prefectLateRuns, prefectWorkersOnline, prefectHeartbeatAge, prefectNextRun, prefectPaused,
 		sourceUp, sourceDuration, sourceLastSuccess, buildInfo,

@@ -135,6 +135,15 @@ func (b *buffer) kind(ctx context.Context, kind event.Kind, now time.Time, undra
 		streamAdded.value(float64(state.EntriesAdded), name),
 		streamOldestAge.value(age, name),
 	}
+	others, err := of.Others(ctx)
+	if err != nil {
+		return nil, err
+	}
+	slowest := 0.0
+	for _, o := range others {
+		slowest = max(slowest, o.Seconds(now))
+	}
+	all = append(all, otherGroups.value(float64(len(others)), name), otherGroupAge.value(slowest, name))
 	if seconds, ok := state.Ahead(now); ok {
 		all = append(all, streamAhead.value(seconds, name))
 	}

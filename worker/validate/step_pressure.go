@@ -319,7 +319,7 @@ func (p *pressureRun) account(ctx context.Context, books map[event.Kind]*account
 			return nil, err
 		}
 		l.Exists = true // a drain creates it, and takes nothing here
-		if err := books[kind].End(account.Look(l), 0, noFiles); err != nil {
+		if err := books[kind].End(account.Look(l), 0, noFiles, nil); err != nil {
 			return nil, err
 		}
 	}

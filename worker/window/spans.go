@@ -47,3 +47,26 @@ func (s Spans) Union(more ...Span) Spans {
 func (s Spans) Overlaps(x Span) bool {
 	return slices.ContainsFunc(s, func(of Span) bool { return of.From < x.To && x.From < of.To })
 }
+
+// Without returns the set less a span. The receiver stays as it is.
+func (s Spans) Without(x Span) (rest Spans) {
+	for _, of := range s {
+		for _, left := range []Span{{of.From, min(of.To, x.From)}, {max(of.From, x.To), of.To}} {
+			if left.From < left.To {
+				rest = append(rest, left)
+			}
+		}
+	}
+	return rest
+}
+
+// EndOf returns the end of the span in which an instant lies; ok is false when it
+// lies in none.
+func (s Spans) EndOf(ms uint64) (end uint64, ok bool) {
+	for _, of := range s {
+		if of.From <= ms && ms < of.To {
+			return of.To, true
+		}
+	}
+	return 0, false
+}

@@ -7,6 +7,30 @@ import (
 	"datawriter/worker/window"
 )
 
+func TestASetWithoutASpan(t *testing.T) {
+	set := window.Spans{{10, 20}, {30, 40}}
+	for name, c := range map[string]struct {
+		out  window.Span
+		want window.Spans
+	}{
+		"that lies between":      {window.Span{From: 20, To: 30}, set},
+		"in the middle of one":   {window.Span{From: 12, To: 15}, window.Spans{{10, 12}, {15, 20}, {30, 40}}},
+		"at the beginning":       {window.Span{From: 0, To: 15}, window.Spans{{15, 20}, {30, 40}}},
+		"that covers one":        {window.Span{From: 5, To: 25}, window.Spans{{30, 40}}},
+		"across both":            {window.Span{From: 15, To: 35}, window.Spans{{10, 15}, {35, 40}}},
+		"up to the end of times": {window.Span{From: 15, To: 1<<64 - 1}, window.Spans{{10, 15}}},
+	} {
+		if got := set.Without(c.out); !slices.Equal(got, c.want) {
+			t.Errorf("without one %s: %v, want %v", name, got, c.want)
+		}
+	}
+	for ms, want := range map[uint64]uint64{9: 0, 10: 20, 19: 20, 20: 0, 35: 40, 40: 0} {
+		if end, ok := set.EndOf(ms); end != want || ok != (want > 0) {
+			t.Errorf("the span of %d ends at %d, %t, want %d", ms, end, ok, want)
+		}
+	}
+}
+
 func TestASetOfSpans(t *testing.T) {
 	for name, c := range map[string]struct {
 		add, want window.Spans
