@@ -22,6 +22,11 @@ const maxRanges = 1000
 // counts something else, like the events of all streams together.
 const manyGaps = 10
 
+// forgotten is how many entries a server may have taken and lost together with its own
+// count of them, so that no look has seen them: more than the network sends between
+// two looks, a window apart, in five minutes at 300 a second.
+const forgotten = 100_000
+
 // Range is an interval of numbers, both ends included.
 type Range struct {
 	From int64 `json:"from"`
@@ -169,14 +174,15 @@ func (q *Sequence) forgive(added int64) {
 }
 
 // separate finds the numbers at which numberings begin: behind a gap in which more
-// would be missing than the stream ever had, and above numbers that came below all
+// would be missing than the stream can have had, and above numbers that came below all
 // others. A range longer than twice that is what an absurd number once made.
 func (q *Sequence) separate() {
-	q.Seen = slices.DeleteFunc(q.Seen, func(r Range) bool { return r.To-r.From > 2*max(q.Most, 1) })
+	most := q.Most + forgotten
+	q.Seen = slices.DeleteFunc(q.Seen, func(r Range) bool { return r.To-r.From > 2*most })
 	for i := range len(q.Seen) - 1 {
 		below, above := q.Seen[i], q.Seen[i+1]
 		began := len(q.Judged) > 0 && below.To < q.Judged[0].From && above.To >= q.Judged[0].From
-		if (began || above.From-below.To-1 > q.Most) && !slices.Contains(q.Starts, above.From) {
+		if (began || above.From-below.To-1 > most) && !slices.Contains(q.Starts, above.From) {
 			q.Starts = append(q.Starts, above.From)
 		}
 	}

@@ -43,8 +43,9 @@ func (d *Drainer) drained(ctx context.Context, kind event.Kind) (drained, error)
 }
 
 // beginRecord starts the record of what is drained before this archive's first
-// part is published under it. That it cannot be started is a reason not to
-// drain: a part published before would make older windows look drained.
+// part is published under it: a part published before would make older windows look
+// drained. Where a run that was stopped holds the account, that run has begun the
+// record, and this one goes on.
 func (a *attempt) beginRecord(ctx context.Context) error {
 	if a.cfg.Book == nil {
 		return nil
@@ -53,7 +54,7 @@ func (a *attempt) beginRecord(ctx context.Context) error {
 	if err == nil && state.Drained != nil {
 		return nil
 	}
-	return a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
+	err = a.cfg.Book.Update(a.kind.String(), a.stream.Name(), func(s *account.State) error {
 		return s.BeginDrained(func() (uint64, error) {
 			end, ok, err := sink.Newest(ctx, a.sink, a.cfg.Layout, a.kind)
 			if err != nil || !ok {
@@ -62,6 +63,11 @@ func (a *attempt) beginRecord(ctx context.Context) error {
 			return uint64(end.UnixMilli()), nil
 		})
 	})
+	if errors.Is(err, account.ErrBusy) {
+		a.log.Warn("the record of what is drained cannot be begun now", zap.Stringer("kind", a.kind), zap.Error(err))
+		return nil
+	}
+	return err
 }
 
 // mark notes that the window is drained, in Redis and in the state. It comes
@@ -92,8 +98,9 @@ func (a *attempt) mark(ctx context.Context) error {
 }
 
 // remember notes in the state what is drained, and the producer's numbers of what
-// will be settled: one that is neither in Redis nor in the account belongs to an
-// entry that was lost.
+// will be settled. Both stand elsewhere too, the mark in Redis and the numbers in
+// the footers, so that a run which was stopped and holds the account keeps no other
+// from settling.
 func (a *attempt) remember(marked window.Spans) error {
 	if a.cfg.Book == nil {
 		return nil
@@ -103,9 +110,7 @@ func (a *attempt) remember(marked window.Spans) error {
 		s.Numbers.Note(&a.numbers)
 		return nil
 	})
-	if errors.Is(err, account.ErrBusy) && len(a.numbers.Seen) == 0 && !a.numbers.Broken {
-		// A run that was stopped holds the account. Redis has the mark, and the state
-		// learns it from there with the next window.
+	if errors.Is(err, account.ErrBusy) {
 		a.log.Warn("the state does not know yet that a window is drained", zap.Stringer("window", a.window), zap.Stringer("kind", a.kind), zap.Error(err))
 		return nil
 	}
