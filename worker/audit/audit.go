@@ -63,6 +63,8 @@ type Finding struct {
 	Wanted   string   `json:"wanted"`
 	Why      string   `json:"why"`
 	Fix      *Fix     `json:"fix,omitempty"` // of a gap or a risk
+
+	set string // value that Fix.Command sets
 }
 
 // Fix is how to meet a requirement. A part that is empty does not exist.
@@ -91,14 +93,54 @@ func Run(ctx context.Context, client *redis.Client, profile Profile, streams ...
 	if err := f.lookAtStreams(ctx, client, streams); err != nil {
 		return Report{}, err
 	}
+	return f.report(profile, len(streams) > 0), nil
+}
+
+func (f *facts) report(profile Profile, streams bool) Report {
 	report := Report{Profile: profile, Server: f.version(), Blind: f.blind}
 	for _, r := range rules(profile) {
-		if r.ofStreams && len(streams) == 0 {
+		if r.ofStreams && !streams {
 			continue
 		}
 		report.Findings = append(report.Findings, r.hold(f))
 	}
-	return report, nil
+	return report
+}
+
+// Of returns the profile that a server follows by its eviction policy.
+func Of(policy string) Profile {
+	if policy == "noeviction" {
+		return NoEviction
+	}
+	return MET001
+}
+
+// Glance holds a server against what INFO alone tells of it, in the profile that it
+// follows: for those who may ask for no more, and give the same advice as Run.
+func Glance(ctx context.Context, client *redis.Client) (Report, error) {
+	f := &facts{settings: map[string]string{}}
+	if err := f.readInfo(ctx, client); err != nil {
+		return Report{}, err
+	}
+	return f.report(Of(f.info["maxmemory_policy"]), false), nil
+}
+
+// choice is the fix of a policy that no profile wants, where nobody has chosen one.
+const choice = "choose a profile: datawriter audit --profile met-001 (at the limit streams are evicted) or --profile noeviction (producers are refused) names the policy"
+
+// Finding returns the finding of a requirement, if the server does not meet it, for
+// those who give advice without being told a profile: what the profiles disagree on
+// it leaves to people.
+func (r Report) Finding(key string) (Finding, bool) {
+	i := slices.IndexFunc(r.Findings, func(f Finding) bool { return f.Key == key && f.Fix != nil })
+	if i < 0 {
+		return Finding{}, false
+	}
+	found := r.Findings[i]
+	if key == "maxmemory-policy" {
+		found.Why, found.Fix = "No profile wants this policy.", &Fix{Else: choice}
+	}
+	return found, true
 }
 
 // Count returns how many findings have a verdict.
@@ -133,6 +175,7 @@ type rule struct {
 	why       string
 	met       func(value string, f *facts) Verdict
 	value     func(f *facts) (value string, seen bool) // nil reads the setting of the key
+	fitted    func(f *facts) string                    // value that meets it on this server; nil is set
 }
 
 // hold holds the requirement against a server.
@@ -152,9 +195,23 @@ func (r rule) hold(f *facts) Finding {
 		found.Verdict = Risk
 	}
 	if found.Verdict == Gap || found.Verdict == Risk {
-		found.Fix = r.fix()
+		if r.fitted != nil {
+			r.set = r.fitted(f)
+		}
+		found.Fix, found.set = r.fix(), r.set
 	}
 	return found
+}
+
+// String is the fix in a line.
+func (f *Fix) String() string {
+	switch {
+	case f.Command != "":
+		return f.Command + ", and in redis.conf: " + f.Line
+	case f.Line != "":
+		return "redis.conf: " + f.Line
+	}
+	return f.Else
 }
 
 func (r rule) fix() *Fix {

@@ -7,6 +7,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -34,15 +35,9 @@ type facts struct {
 // look asks a server for everything that the rules need. What it refuses to tell
 // is in blind.
 func look(ctx context.Context, client *redis.Client) (*facts, error) {
-	f := &facts{settings: map[string]string{}, info: map[string]string{}, encrypted: client.Options().TLSConfig != nil}
-	text, err := client.Info(ctx).Result()
-	if err := f.refused("INFO", err); err != nil {
+	f := &facts{settings: map[string]string{}, encrypted: client.Options().TLSConfig != nil}
+	if err := f.readInfo(ctx, client); err != nil {
 		return nil, err
-	}
-	for line := range strings.SplitSeq(text, "\r\n") {
-		if name, value, ok := strings.Cut(line, ":"); ok {
-			f.info[name] = value
-		}
 	}
 	settings, err := client.ConfigGet(ctx, "*").Result()
 	if err := f.refused("CONFIG GET", err); err != nil {
@@ -55,6 +50,23 @@ func look(ctx context.Context, client *redis.Client) (*facts, error) {
 	return f, f.lookAtAccess(ctx, client)
 }
 
+func (f *facts) readInfo(ctx context.Context, client *redis.Client) error {
+	f.info = make(map[string]string)
+	text, err := client.Info(ctx).Result()
+	if err := f.refused("INFO", err); err != nil {
+		return err
+	}
+	for line := range strings.SplitSeq(text, "\r\n") {
+		if name, value, ok := strings.Cut(line, ":"); ok {
+			f.info[name] = value
+		}
+	}
+	return nil
+}
+
+// shut lists the answers of a server that lets us see nothing at all.
+var shut = []string{"NOAUTH", "WRONGPASS", "LOADING", "DENIED"}
+
 // refused notes what the server refuses to tell. It returns an error when the
 // server is away, or lets us see nothing at all.
 func (f *facts) refused(what string, err error) error {
@@ -63,11 +75,10 @@ func (f *facts) refused(what string, err error) error {
 	case err == nil:
 		return nil
 	case !errors.As(err, &reply):
-		return fmt.Errorf("audit: %w: %w", stream.ErrUnavailable, err)
-	case strings.HasPrefix(reply.Error(), "NOAUTH"), strings.HasPrefix(reply.Error(), "WRONGPASS"):
-		return fmt.Errorf("audit: %w: %w", stream.ErrMisconfigured, err)
-	case strings.HasPrefix(reply.Error(), "LOADING"), strings.HasPrefix(reply.Error(), "DENIED"):
-		return fmt.Errorf("audit: %w: %w", stream.ErrUnavailable, err)
+		return stream.Explained("audit", err)
+	}
+	if code, _, _ := strings.Cut(reply.Error(), " "); slices.Contains(shut, code) {
+		return stream.Explained("audit", err)
 	}
 	f.blind = append(f.blind, fmt.Sprintf("%s is refused (%s)", what, reply.Error()))
 	return nil

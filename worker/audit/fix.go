@@ -21,14 +21,10 @@ func (r Report) Fixable() (found []Finding) {
 // Apply sets what the findings want, each by itself: one that the server refuses
 // keeps none of the others from being set. With rewrite it writes the server's
 // configuration file, so that a restart keeps it.
-func Apply(ctx context.Context, client *redis.Client, profile Profile, findings []Finding, rewrite bool) error {
-	values := make(map[string]string)
-	for _, r := range rules(profile) {
-		values[r.key] = r.set
-	}
+func Apply(ctx context.Context, client *redis.Client, findings []Finding, rewrite bool) error {
 	var all error
 	for _, f := range findings {
-		if err := client.ConfigSet(ctx, f.Key, values[f.Key]).Err(); err != nil {
+		if err := client.ConfigSet(ctx, f.Key, f.set).Err(); err != nil {
 			all = errors.Join(all, fmt.Errorf("CONFIG SET %s: %w", f.Key, err))
 		}
 	}

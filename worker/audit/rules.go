@@ -2,6 +2,7 @@ package audit
 
 import (
 	"fmt"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,13 +31,13 @@ func memoryRules(p Profile) []rule {
 			why: "At the limit producers are refused and can wait; nothing that was acknowledged is lost. Draining goes on, and makes room."}
 	}
 	return []rule{
-		{key: "maxmemory", source: met001, severity: Critical, wanted: "2gb or more", set: "2gb", met: number(gigabytes2, 0),
+		{key: "maxmemory", source: met001, severity: Critical, wanted: "2gb or more", set: "2gb", met: number(gigabytes2, 0), fitted: memoryLimit,
 			why: "2,700,000 waiting events take 1.5 GB. Without a limit the kernel kills the server when memory runs out."},
 		policy,
 		{key: "eviction of whole streams", source: buffer, severity: Warning, wanted: "known", met: evicting, value: func(f *facts) (string, bool) { return f.setting("maxmemory-policy") },
 			otherwise: "alert on memory and on evictions (both are shipped), or use the profile noeviction",
 			why:       "A stream is one key: evicting one takes every event that waits in it, with its groups, while producers see only success. With fewer than ten keys LRU has no choice that is harmless."},
-		{key: "evicted_keys", source: buffer, severity: Advice, wanted: "0", met: is("0"), value: field("evicted_keys"), otherwise: "`datawriter verify` tells what was lost; CONFIG RESETSTAT counts anew",
+		{key: "evicted_keys", source: buffer, severity: Advice, wanted: "0", met: is("0"), value: field("evicted_keys"), otherwise: "the run after an eviction says what was lost (alert EntriesLost): set the producer back, and raise maxmemory or drain more often; leave the counter alone, by which runs know an eviction from a deletion",
 			why: "Streams were evicted since the server started or its counters were reset: events are lost."},
 		{key: "maxmemory of the machine", source: buffer, severity: Warning, wanted: "at most 75 % of its memory", met: fits, value: memoryShare, otherwise: "a smaller maxmemory, or more memory",
 			why: "A rewrite or a snapshot forks, and copies what changes meanwhile; buffers come on top."},
@@ -65,6 +66,8 @@ func durabilityRules() []rule {
 		{key: "rdb_last_bgsave_status", source: buffer, severity: Warning, wanted: "ok", met: is("ok"), value: field("rdb_last_bgsave_status"), otherwise: "look at the server's log: memory to fork, or disk", why: "The last snapshot failed: backups are old."},
 		{key: "disk of the files", source: buffer, severity: Warning, wanted: "twice maxmemory free", met: roomy, value: freeDisk, otherwise: "a larger disk", why: "A rewrite writes a second file before it removes the first, and a snapshot a third."},
 		{key: "role", source: buffer, severity: Critical, wanted: "master", met: is("master"), value: field("role"), otherwise: "connect to its master", why: "A replica takes no events, and cannot be drained."},
+		{key: "cluster_enabled", source: buffer, severity: Advice, wanted: "0", met: is("0"), value: field("cluster_enabled"), otherwise: "a Redis that is no cluster, or one whose slots are all on this node",
+			why: "datawriter works with one server: a stream that lies on another node cannot be reached through this one."},
 		{key: "replicas", source: buffer, severity: Advice, wanted: "1 or more", met: number(1, 0), value: field("connected_slaves"), otherwise: "a replica on another machine, with min-replicas-to-write 1", why: "When this machine is gone, so is what waits on it, up to a window and a half."},
 	}
 }
@@ -167,6 +170,15 @@ func number(low, high float64) func(string, *facts) Verdict {
 		n, err := strconv.ParseFloat(value, 64)
 		return verdict(err == nil && n >= low && (high == 0 || n <= high))
 	}
+}
+
+// memoryLimit is the least limit that does not evict or refuse at once on a server that
+// holds more already: twice what is used.
+func memoryLimit(f *facts) string {
+	if used := f.number("used_memory"); used > gigabytes2/2 {
+		return fmt.Sprintf("%.0fgb", math.Ceil(2*used/(1<<30)))
+	}
+	return "2gb"
 }
 
 // evicting is a risk that a profile may ask for, and a person must know of.

@@ -8,6 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
+	"datawriter/worker/audit"
 	"datawriter/worker/runlog"
 	"datawriter/worker/stream"
 )
@@ -56,6 +57,7 @@ type Config struct {
 type looking struct {
 	Config
 	server   stream.Server
+	audited  audit.Report    // by what INFO tells
 	reached  bool            // Redis answered
 	recorded []runlog.Record // of the last day
 }

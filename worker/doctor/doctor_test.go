@@ -130,7 +130,7 @@ func TestWhatIsBrokenIsNamedWithItsFix(t *testing.T) {
 		breakIt     func(p *patient)
 	}{
 		{"redis is away", "redis", doctor.Failure, "start it", func(p *patient) { p.redis.Kill() }},
-		{"a password is missing", "redis", doctor.Failure, "password", func(p *patient) { p.set("requirepass", "x"); p.reopen() }},
+		{"a password is missing", "redis", doctor.Failure, "do what this says", func(p *patient) { p.set("requirepass", "x"); p.reopen() }},
 		{"redis is full", "redis memory", doctor.Failure, "datawriter run", func(p *patient) { p.set("maxmemory", "1mb") }},
 		{"redis evicts", "redis policy", doctor.Warning, "noeviction", func(p *patient) { p.set("maxmemory-policy", "allkeys-lru") }},
 		{"redis has no file", "redis persistence", doctor.Warning, "appendonly", func(p *patient) { p.set("appendonly", "no") }},

@@ -12,6 +12,7 @@ import (
 
 	"golang.org/x/sys/unix"
 
+	"datawriter/worker/drain"
 	"datawriter/worker/failure"
 	"datawriter/worker/ingest"
 	"datawriter/worker/runlog"
@@ -95,7 +96,7 @@ func freeSpace(_ context.Context, l *looking) Finding {
 }
 
 func (l *looking) tight(says string, now bool) Finding {
-	const fix = "move old days elsewhere, or give the folder a larger disk; files are never changed once they are there"
+	const fix = "give the folder a larger disk (docs/operations.md, Move); a part that is taken away counts as missing"
 	if now {
 		return fail(says, fix)
 	}
@@ -136,6 +137,18 @@ func (l *looking) bytesPerDay() float64 {
 	return float64(bytes) * (24 * time.Hour).Seconds() / covered.Seconds()
 }
 
+// fixOfRun: a rerun after a violation could make it worse, and one with a wrong
+// configuration fails again.
+func fixOfRun(r runlog.Record, again string) string {
+	switch drain.Class(r.Class) {
+	case drain.Integrity:
+		return "do not rerun it; datawriter verify says what is wrong; runbook: IntegrityViolation"
+	case drain.Configuration:
+		return "do what this says; the next run drains what was left"
+	}
+	return again
+}
+
 func lastWindow(_ context.Context, l *looking) Finding {
 	if l.State == "" {
 		return Finding{}
@@ -155,7 +168,7 @@ func lastWindow(_ context.Context, l *looking) Finding {
 	case last.End.IsZero() && failed.End.IsZero():
 		return warn("no run in the last day", fix+"; if there were runs, compare --state-dir")
 	case failed.End.After(last.End):
-		return fail(fmt.Sprintf("the last run, of %s, failed: %s", failed.Window, failed.Error), fix)
+		return fail(fmt.Sprintf("the last run, of %s, failed: %s", failed.Window, failed.Error), fixOfRun(failed, fix))
 	}
 	age := l.Now().Sub(last.End).Round(time.Second)
 	says := fmt.Sprintf("%s, %s ago", last.Window, age)

@@ -7,57 +7,74 @@ import (
 	"strings"
 	"time"
 
+	"datawriter/worker/audit"
 	"datawriter/worker/event"
 	"datawriter/worker/stream"
 )
 
+// redisReachable asks for the state, which every command needs first. What the
+// sentence of a refusal says to do is all there is to do.
 func redisReachable(ctx context.Context, l *looking) Finding {
 	if l.Redis == nil {
 		return Finding{}
 	}
-	_, err := l.Redis.Now(ctx)
+	var err error
+	if l.server, err = l.Redis.Server(ctx); err == nil {
+		err = l.server.Writable("")
+	}
 	switch {
 	case errors.Is(err, stream.ErrMisconfigured):
-		return fail("it refuses us: "+err.Error(), "compare user, password and permissions: --redis-url, --redis-password-file, deployments/redis/users.acl")
+		return fail("it cannot be used: "+err.Error(), "do what this says: no command works before")
 	case err != nil:
 		return fail("it does not answer: "+err.Error(), "start it, or give the right --redis-url; the entries that it had on disk come back with it")
+	}
+	if l.audited, err = audit.Glance(ctx, l.Redis.Redis()); err != nil {
+		return fail(err.Error(), "do what this says: no command works before")
 	}
 	l.reached = true
 	return ok("it answers")
 }
 
-func redisVersion(ctx context.Context, l *looking) Finding {
+func redisVersion(_ context.Context, l *looking) Finding {
 	if !l.reached {
 		return Finding{}
 	}
-	server, err := l.Redis.Server(ctx)
-	if err != nil {
-		l.reached = !errors.Is(err, stream.ErrMisconfigured)
-		return fail(err.Error(), "use Redis 7.0 or Valkey 7.2 or newer, and allow INFO to the user")
-	}
-	l.server = server
-	return ok("%s, up for %s", server.Version, time.Duration(server.UptimeInSecs)*time.Second)
+	return ok("%s, up for %s", l.server.Version, time.Duration(l.server.UptimeInSecs)*time.Second)
 }
 
-func redisPolicy(_ context.Context, l *looking) Finding {
-	switch {
-	case !l.reached:
-		return Finding{}
-	case l.server.EvictedKeys > 0:
-		return fail(fmt.Sprintf("it has evicted %d keys: each may have been a whole stream", l.server.EvictedKeys),
-			"drain more often or give it more memory; set maxmemory-policy noeviction. What was lost, datawriter verify and the alert EntriesLost say")
-	case !l.server.NotEvicting && l.server.MaxMemory > 0:
-		return warn("it drops whole streams when its memory is full", "set maxmemory-policy noeviction, unless something else needs eviction")
+// advised makes what an audit says of a requirement a finding: what a setting should
+// be stands in its rules and nowhere else.
+func (l *looking) advised(key string, as func(says, fix string) Finding) (Finding, bool) {
+	found, is := l.audited.Finding(key)
+	if !is {
+		return Finding{}, false
 	}
-	return ok("it refuses what does not fit, and drops nothing")
+	return as(fmt.Sprintf("%s is %s: %s", key, found.Is, found.Why), found.Fix.String()), true
+}
+
+// redisPolicy leaves the choice between the two profiles to people: each is right
+// for what it promises.
+func redisPolicy(_ context.Context, l *looking) Finding {
+	if !l.reached {
+		return Finding{}
+	}
+	if f, evicted := l.advised("evicted_keys", fail); evicted {
+		return f
+	}
+	for _, key := range []string{"maxmemory-policy", "eviction of whole streams"} {
+		if f, is := l.advised(key, warn); is && l.server.MaxMemory > 0 {
+			return f
+		}
+	}
+	return ok("it drops nothing")
 }
 
 func redisMemory(_ context.Context, l *looking) Finding {
 	if !l.reached {
 		return Finding{}
 	}
-	if l.server.MaxMemory == 0 {
-		return warn(fmt.Sprintf("%d MB in use, without a limit: it grows until the machine has no memory", l.server.UsedMemory>>20), "set maxmemory, for example to 2gb")
+	if f, unlimited := l.advised("maxmemory", warn); unlimited && l.server.MaxMemory == 0 {
+		return f
 	}
 	share := float64(l.server.UsedMemory) / float64(l.server.MaxMemory)
 	says := fmt.Sprintf("%.0f %% of %d MB in use", share*100, l.server.MaxMemory>>20)
@@ -71,13 +88,14 @@ func redisMemory(_ context.Context, l *looking) Finding {
 }
 
 func redisPersistence(_ context.Context, l *looking) Finding {
-	switch {
-	case !l.reached:
+	if !l.reached {
 		return Finding{}
-	case !l.server.AOFEnabled:
-		return warn("it keeps no append-only file: a restart loses every entry that is not drained", "set appendonly yes")
-	case !l.server.AOFWriteOK:
-		return fail("it cannot write its append-only file, and refuses writes", "free its disk; the file's error stands in its log")
+	}
+	if f, none := l.advised("appendonly", warn); none {
+		return f
+	}
+	if f, failing := l.advised("aof_last_write_status", fail); failing {
+		return f
 	}
 	return ok("the append-only file is written")
 }
@@ -113,7 +131,7 @@ func streams(ctx context.Context, l *looking) Finding {
 	for _, kind := range event.Kinds() {
 		state, err := l.Redis.Stream(kind).State(ctx)
 		if err != nil {
-			return fail(err.Error(), "a key of that name that is no stream must go, or the user may not read it")
+			return fail(err.Error(), "do what this says; nothing is lost by it")
 		}
 		waiting, added = waiting+state.Length, added+state.EntriesAdded
 		if !state.Exists || state.EntriesAdded == 0 {
@@ -148,7 +166,7 @@ func streamEnds(ctx context.Context, l *looking) Finding {
 		s := l.Redis.Stream(kind)
 		state, err := s.State(ctx)
 		if err != nil {
-			return fail(err.Error(), "a key of that name that is no stream must go, or the user may not read it")
+			return fail(err.Error(), "do what this says; nothing is lost by it")
 		}
 		if n, err := s.Unfinished(ctx); err == nil && n > 0 { // who may not look there is not told
 			return fail(fmt.Sprintf("a rescue of %s was not finished: %d entries wait beside it", s.Name(), n), "datawriter rescue "+kind.String())

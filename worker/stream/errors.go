@@ -110,6 +110,10 @@ func classify(operation string, err error) error {
 	return fmt.Errorf("%s: %w: %w", operation, ErrMisconfigured, failure.Explained(err))
 }
 
+// Explained is for packages that own other Redis commands: it wraps an error of
+// theirs as those of this package are.
+func Explained(operation string, err error) error { return classify(operation, err) }
+
 // isDial reports whether no connection came about.
 func isDial(err error) bool {
 	var op *net.OpError

@@ -186,7 +186,7 @@ func TestWhatRedisRefuses(t *testing.T) {
 			return errors.Join(added(ctx, c), c.Stream(event.Likes).ReadNew(ctx, new(stream.Page), 1, false))
 		}},
 
-		{name: "a replica whose master is away", passes: true, says: "127.0.0.1:1,", options: []string{"--replicaof", "127.0.0.1 1"}, do: writable},
+		{name: "a replica whose master is away", passes: true, says: "127.0.0.1:1 and", options: []string{"--replicaof", "127.0.0.1 1"}, do: writable},
 		{name: "a replica, in the middle of a drain", passes: true, says: "new master", options: []string{"--replicaof", "127.0.0.1 1"}, do: group},
 		{name: "a replica that refuses old data", passes: true, says: "master is away", options: []string{"--replicaof", "127.0.0.1 1", "--replica-serve-stale-data", "no"}, do: page},
 

@@ -26,7 +26,7 @@ type Server struct {
 	UptimeInSecs int64
 	Cluster      bool   // it is a node of a cluster
 	Master       string // address of its master; empty where it is one itself
-	MasterAway   bool   // it does not reach its master
+	MasterAway   bool   // it has no link to its master, and is not copying it
 }
 
 // ID names the process and the data that it serves. A process that follows
@@ -45,7 +45,7 @@ func (s Server) Writable(before string) error {
 	case s.Master == "":
 		return nil
 	case s.MasterAway:
-		return fmt.Errorf("%w: it is a replica of %s, which it does not reach: a failover may be under way; if there is none, --redis-url must lead to the master", ErrUnavailable, s.Master)
+		return fmt.Errorf("%w: it is a replica of %s and has no link to it now: a failover or its first copy may be under way; if there is none, --redis-url must lead to the master", ErrUnavailable, s.Master)
 	case before == s.RunID:
 		return fmt.Errorf("%w: it has become a replica of %s: --redis-url must lead to the new master", ErrUnavailable, s.Master)
 	}

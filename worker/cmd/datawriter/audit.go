@@ -88,7 +88,7 @@ func fixed(c *cli.Context, client *stream.Client, report audit.Report) (audit.Re
 		fmt.Fprintln(c.App.ErrWriter, "Nothing was changed.")
 		return report, nil
 	}
-	if err := audit.Apply(c.Context, client.Redis(), report.Profile, found, c.Bool("rewrite")); err != nil {
+	if err := audit.Apply(c.Context, client.Redis(), found, c.Bool("rewrite")); err != nil {
 		return report, fmt.Errorf("fix: %w: %w", stream.ErrMisconfigured, err)
 	}
 	return audit.Run(c.Context, client.Redis(), report.Profile, allStreams(client)...)

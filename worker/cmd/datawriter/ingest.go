@@ -9,6 +9,7 @@ import (
 	"go.uber.org/zap"
 	"golang.org/x/sync/errgroup"
 
+	"datawriter/worker/audit"
 	"datawriter/worker/ingest"
 	"datawriter/worker/stream"
 )
@@ -104,20 +105,16 @@ func serveIngest(ctx context.Context, group *errgroup.Group, address string, ing
 	return nil
 }
 
-// warnOfRedis says which settings of Redis do not fit a buffer of live events.
-// That Redis is away is for the ingest to wait for.
+// warnOfRedis says which settings of Redis do not fit a buffer of live events, in the
+// words of an audit. That Redis is away is for the ingest to wait for.
 func warnOfRedis(ctx context.Context, client *stream.Client, log *zap.Logger) {
-	server, err := client.Server(ctx)
+	report, err := audit.Glance(ctx, client.Redis())
 	if err != nil {
 		return
 	}
-	switch {
-	case server.MaxMemory == 0:
-		log.Warn("redis has no memory limit: it grows until the machine has no memory, if draining stops. Set maxmemory")
-	case !server.NotEvicting:
-		log.Warn("redis drops whole streams when its memory is full. Set maxmemory-policy noeviction, unless something else needs eviction")
-	}
-	if !server.AOFEnabled {
-		log.Warn("redis keeps no append-only file: a restart of it loses every event that is not drained. Set appendonly yes")
+	for _, key := range []string{"maxmemory", "maxmemory-policy", "eviction of whole streams", "appendonly"} {
+		if f, is := report.Finding(key); is {
+			log.Warn("redis is no safe buffer", zap.String("requirement", f.Key), zap.String("is", f.Is), zap.String("why", f.Why), zap.Stringer("fix", f.Fix))
+		}
 	}
 }
