@@ -39,8 +39,7 @@ func (r Range) size() int64 { return r.To - r.From + 1 }
 // Sequence is which numbers of a producer were seen. The zero value is empty.
 //
 // Producers are not believed. A loss is a gap in a numbering; but a number too far from
-// the others to be one of theirs begins a numbering of its own, and so does a producer
-// that begins again at 1.
+// the others to be one of theirs begins a numbering of its own.
 type Sequence struct {
 	Seen   []Range `json:"seen,omitempty"`   // ascending, with gaps between them
 	Judged []Range `json:"judged,omitempty"` // what Seen was when gaps were last judged
@@ -174,15 +173,16 @@ func (q *Sequence) forgive(added int64) {
 }
 
 // separate finds the numbers at which numberings begin: behind a gap in which more
-// would be missing than the stream can have had, and above numbers that came below all
-// others. A range longer than twice that is what an absurd number once made.
+// would be missing than the stream can have had. A range longer than twice that is
+// what an absurd number once made. Numbers that come below all others begin none: an
+// older window that was drained later brings such, and what is missing behind them is
+// a loss.
 func (q *Sequence) separate() {
 	most := q.Most + forgotten
 	q.Seen = slices.DeleteFunc(q.Seen, func(r Range) bool { return r.To-r.From > 2*most })
 	for i := range len(q.Seen) - 1 {
 		below, above := q.Seen[i], q.Seen[i+1]
-		began := len(q.Judged) > 0 && below.To < q.Judged[0].From && above.To >= q.Judged[0].From
-		if (began || above.From-below.To-1 > most) && !slices.Contains(q.Starts, above.From) {
+		if above.From-below.To-1 > most && !slices.Contains(q.Starts, above.From) {
 			q.Starts = append(q.Starts, above.From)
 		}
 	}
