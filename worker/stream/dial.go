@@ -96,7 +96,7 @@ func (d *dialer) encrypt(ctx context.Context, conn net.Conn) (net.Conn, error) {
 	}
 	if d.speaksPlainly(ctx) {
 		_ = conn.Close() // ends the handshake
-		<-done
+		_ = <-done
 		return nil, errPlain
 	}
 	return encrypted, d.explained(<-done)

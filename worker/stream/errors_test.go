@@ -275,7 +275,7 @@ func TestAReplicaNamesItsMaster(t *testing.T) {
 	judge(t, false, at, server.Writable("another server"))
 	judge(t, true, at, server.Writable(server.RunID)) // it was the master: a failover
 	judge(t, true, "new master", added(t.Context(), client))
-	ok(t, replica.Client().SlaveOf(t.Context(), "no", "one").Err())
+	ok(t, replica.Client().ReplicaOf(t.Context(), "no", "one").Err())
 	server, err = client.Server(t.Context())
 	ok(t, err)
 	ok(t, server.Writable(""))

@@ -231,7 +231,7 @@ func TestAFailoverIsWorthAnotherTry(t *testing.T) {
 		t.Fatalf("exit %d\n%s", r.code, r.stderr)
 	}
 	follow := func(s, master *streamtest.Server) {
-		if err := s.Client().SlaveOf(t.Context(), "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
+		if err := s.Client().ReplicaOf(t.Context(), "127.0.0.1", fmt.Sprint(master.Port)).Err(); err != nil {
 			t.Fatal(err)
 		}
 	}
@@ -240,7 +240,7 @@ func TestAFailoverIsWorthAnotherTry(t *testing.T) {
 	if r := run(t, environ, "run", "--window", next); r.code != exitUnavailable || !strings.Contains(r.stdout, fmt.Sprint("127.0.0.1:", second.Port)) {
 		t.Errorf("as a replica: exit %d, want 75 and the new master\n%s", r.code, r.stdout)
 	}
-	if err := first.Client().SlaveOf(t.Context(), "no", "one").Err(); err != nil {
+	if err := first.Client().ReplicaOf(t.Context(), "no", "one").Err(); err != nil {
 		t.Fatal(err)
 	}
 	if r := run(t, environ, "run", "--window", next); r.code != exitOK {
